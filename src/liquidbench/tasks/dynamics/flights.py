@@ -1,4 +1,4 @@
-"""Flights to a target and the policies that fly them: demonstrations by teachers, and closed loops in changed worlds."""
+"""Flights to a target and the policies that fly them: demonstrations by teachers, and closed loops in many worlds."""
 
 import importlib.util
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ PERIOD = 5
 ARENA, SPIN = 4.0, 35.0
 """A drone has crashed when it is further from the target (m) or turns faster (rad/s)."""
 
-CLOSE, HELD = 0.3, 1.0
+CLOSE, HELD = 0.2, 1.0
 """Success is to be within so many metres for the last seconds."""
 
 _MOTORS = ("front right", "back right", "back left", "front left")
@@ -48,7 +48,7 @@ MEASUREMENTS = (
 
 @dataclass(frozen=True)
 class World:
-    """What may differ from the flights of the demonstrations; see `WORLDS`.
+    """What may differ from `USUAL` flights; see `WORLDS`.
 
     Attributes:
         payload: mass added, as a share of the drone's; it also adds to its inertia.
@@ -56,7 +56,7 @@ class World:
         lag: milliseconds added to the delay.
         wind: speed of a gusty wind, m/s; None for the steady ones of the demonstrations.
         unevenness: how much times between commands vary: uniformly by up to this share.
-        interval: milliseconds between commands, on average.
+        slowness: milliseconds added to the time between commands.
         noise: standard deviation of the errors of the sensors: metres of position, m/s of velocity, and ten times as
             many degrees of attitude and of rates, a second.
     """
@@ -66,8 +66,13 @@ class World:
     lag: float = 0.0
     wind: float | None = None
     unevenness: float = 0.0
-    interval: float = 1e3 * PERIOD * TICK
+    slowness: float = 0.0
     noise: float = 0.0
+
+    @property
+    def period(self) -> int:
+        """Ticks from one command to the next, on average."""
+        return PERIOD + round(self.slowness / (1e3 * TICK))
 
     def changed(self, drones: Drones, random: np.random.Generator) -> Drones:
         """The drones in this world."""
@@ -88,32 +93,35 @@ class World:
 
     def intervals(self, random: np.random.Generator) -> Iterator[int]:
         """Ticks between commands, without end."""
-        mean, share = self.interval / (1e3 * TICK), self.unevenness
         while True:
-            yield max(round(mean * random.uniform(1 - share, 1 + share)), 1)
+            yield max(round(self.period * random.uniform(1 - self.unevenness, 1 + self.unevenness)), 1)
 
+
+USUAL, UNEVEN = World(), World(unevenness=0.8)
+"""Worlds of demonstrations: with a command every 10 ms, and every 2 to 18 ms."""
 
 WORLDS: Mapping[str, str] = {
     "payload": "payload",
     "weak_motor": "weakness",
-    "delay": "lag",
+    "command_delay": "lag",
     "wind": "wind",
     "uneven_control": "unevenness",
-    "slow_control": "interval",
-    "sensor_noise": "noise",
+    "slow_control": "slowness",
+    "state_noise": "noise",
 }
 """The worlds of `liquidbench.shifts.WORLDS` that can be flown in, and the attribute of `World` that is the level."""
 
 
-def elsewhere(world: str, level: float) -> Rollout:
-    """Flights in a changed world; see `liquidbench.tasks.task.Task.elsewhere`.
+def elsewhere(usual: World, world: str, level: float) -> Rollout:
+    """Flights in a world that differs from the usual one; see `liquidbench.tasks.task.Task.elsewhere`.
 
     Raises:
         ValueError: for a world that is not in `WORLDS`.
     """
     if world not in WORLDS:
         raise ValueError(f"world must be one of {', '.join(WORLDS)}; got {world!r}")
-    return lambda policy, seed: fly(policy, seed, World(**{WORLDS[world]: level}))
+    changed = replace(usual, **{WORLDS[world]: level})
+    return lambda policy, seed: fly(policy, seed, changed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +139,13 @@ class Situation:
     period: int
 
 
-def fly(policy: Policy, seed: int, world: World | None = None) -> dict[str, float]:
+def fly(policy: Policy, seed: int, world: World = USUAL) -> dict[str, float]:
     """Fly `EPISODES` drones that nobody has flown before, side by side.
 
     Args:
         policy: what flies them; one with an attribute ``privileged`` that is True is given a `Situation`.
         seed: decides drones, starts and noise.
-        world: what differs from the demonstrations; None for nothing.
+        world: where they fly.
 
     Returns:
         `MEASUREMENTS` by name. A crashed drone counts as ``ARENA`` metres away; the time until the target is held is
@@ -146,7 +154,6 @@ def fly(policy: Policy, seed: int, world: World | None = None) -> dict[str, floa
     Raises:
         ValueError: if the policy returns anything but four finite commands for each drone.
     """
-    world = world or World()
     random, noise = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
     drawn = quadrotors.draw(random, EPISODES)
     # Starts are those of the unchanged drones, so that flights in all worlds are paired.
@@ -155,11 +162,10 @@ def fly(policy: Policy, seed: int, world: World | None = None) -> dict[str, floa
     intervals, privileged = world.intervals(random), getattr(policy, "privileged", False)
     crashed, last, span = np.zeros(EPISODES, dtype=bool), np.zeros((EPISODES, 4)), None
     rest, gusts, given = quadrotors.at_rest(drawn), np.zeros((EPISODES, 3)), replace(drones)
-    times, distances, changes, time = [0.0], [_distance(state, crashed)], [], 0.0
-    period = round(world.interval / (1e3 * TICK))
+    times, distances, changes, time = [0.0], [_distance(state, crashed)], [np.zeros(EPISODES)], 0.0
     policy.reset(EPISODES)
     while time < LIMIT - TICK / 2:
-        seen: Any = Situation(drones, state, period) if privileged else observe(state, last, world.noise, noise)
+        seen: Any = Situation(drones, state, world.period) if privileged else observe(state, last, world.noise, noise)
         action = _checked(policy(seen, timespan=span))
         changes.append(np.abs(action - last).mean(axis=1) / 2)
         ticks = next(intervals)
@@ -226,7 +232,7 @@ def observe(state: State, last: Array, error: float = 0.0, random: np.random.Gen
     return np.concatenate([position, rotation.reshape(-1, 9), velocity, rates, last], axis=1)
 
 
-def demonstrations(count: int, steps: int, seed: int, uneven: bool = False) -> tuple[Array, Array, Array]:
+def demonstrations(count: int, steps: int, seed: int, world: World = USUAL) -> tuple[Array, Array, Array]:
     """Flights by the teacher of each drone, from which a policy is to learn.
 
     What is executed is not what the teacher says, so that it shows how to recover: noise is added to all commands, and
@@ -237,7 +243,7 @@ def demonstrations(count: int, steps: int, seed: int, uneven: bool = False) -> t
         count: number of drones, one flight each.
         steps: commands in a flight.
         seed: where drones, starts and noise come from.
-        uneven: whether the times between commands vary, from 2 to 18 ms.
+        world: `USUAL` or `UNEVEN`.
 
     Returns:
         times (steps,), in s; observations (count, steps, 22); commands (count, steps, 4), from -1 to 1.
@@ -248,7 +254,7 @@ def demonstrations(count: int, steps: int, seed: int, uneven: bool = False) -> t
     others = replace(drones, **{field.name: getattr(drones, field.name)[order] for field in fields(drones)})
     teacher, stranger = Teacher(drones, PERIOD), Teacher(others, PERIOD)
     state, last, noise = quadrotors.perturbed(drones, random), np.zeros((count, 4)), np.zeros((count, 4))
-    intervals = World(unevenness=0.8 * uneven).intervals(random)
+    intervals = world.intervals(random)
     # Steps for which the other teacher still flies.
     replaced = np.where(random.random(count) < 0.5, random.integers(5, 40, count), 0)
     times, seen, said, time = [], [], [], 0.0
@@ -317,7 +323,8 @@ class Raptor:
         """Begin other flights."""
         from foundation_policy import Raptor
 
-        self._policy = Raptor()
+        # Annotated, as its loader returns one of several classes.
+        self._policy: Any = Raptor()
         self._policy.reset()
 
     def __call__(self, observation: Any, *, timespan: Any = None, mask: Any = None) -> Array:

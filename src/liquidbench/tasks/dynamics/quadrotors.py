@@ -7,13 +7,13 @@ The equations are the first-principles model of Crazyflow 0.4.0, with its semi-i
     J \dot\omega &= M\,(l f(s), l f(s), \kappa f(s)) - \omega \times J \omega, \qquad \dot R = R [\omega]_\times \\
     \dot s_i &= (u_i - s_i) / \tau_\pm, \qquad f(s) = c_0 + c_1 s + c_2 s^2
 
-Speeds of motors s and their commands u go from 0 to 1; :math:`\tau_+` holds while a motor speeds up, :math:`\tau_-` while
-it slows down; w is the wind, which Crazyflow takes as a force. Commands take effect after a delay, which Crazyflow does
-not have. Axes are forward, left, up. Motors are front right, back right, back left, front left, the first turning so that
-its drag turns the drone clockwise, seen from above.
+Speeds of motors s and their commands u go from 0 to 1; :math:`\tau_+` holds while a motor speeds up, :math:`\tau_-`
+while it slows down; w is the wind, which Crazyflow takes as a force. Commands take effect after a delay, which
+Crazyflow does not have. Axes are forward, left, up. Motors are front right, back right, back left, front left; the drag
+of the first turns the drone clockwise, seen from above.
 
-Crazyflow itself is not called: it refuses to be imported where SciPy is already in use, as it is here, and takes 21 s to
-start against the 0.5 s that 48 flights of 5 s take here. The tests compare with it.
+Crazyflow itself is not called: it cannot be imported after SciPy, which the harness needs, and starts for longer than
+all flights of a rollout take here. The tests compare trajectories with its simulator.
 """
 
 from dataclasses import dataclass, replace
@@ -81,9 +81,8 @@ class Drones:
 def draw(random: np.random.Generator, count: int) -> Drones:
     """Draw quadrotors that differ as those from a toy to a carrier of cameras do.
 
-    Thrust over weight, torque over inertia and the time constants lie inside the ranges on which RAPTOR's teachers were
-    trained (its published parameters: 1.5 to 5, 40 to 1200 rad/s², 0.03 to 0.1 s and 0.03 to 0.3 s); delay and wind come
-    on top.
+    Thrust over weight, torque over inertia and the time constants of motors lie inside the ranges of RAPTOR's
+    training (its published parameters: 1.5 to 5, 40 to 1200 rad/s², 0.03 to 0.1 s and 0.03 to 0.3 s). Delays are extra.
 
     Args:
         random: where the numbers come from.
@@ -152,18 +151,17 @@ class State:
 
 
 def hover(drones: Drones) -> Array:
-    """Speed of the motors at which thrust carries the weight, (n,).
+    """Speed of each motor at which all carry the same part of the weight, (n, 4); 1 where a motor cannot.
 
     Example:
         >>> drones = draw(np.random.default_rng(0), 3)
-        >>> speed = hover(drones)[:, None]
-        >>> np.allclose(thrust(drones, np.repeat(speed, 4, axis=1)).sum(axis=1), 9.81 * drones.mass)
+        >>> np.allclose(thrust(drones, hover(drones)).sum(axis=1), GRAVITY * drones.mass)
         True
     """
-    constant, linear, square = drones.thrust.mean(axis=1).T
-    share = constant - drones.mass * GRAVITY / 4
+    constant, linear, square = np.moveaxis(drones.thrust, -1, 0)
+    wanted = drones.mass[:, None] * GRAVITY / 4 - constant
     # In this form it also holds for a curve without a square.
-    return -2 * share / (linear + np.sqrt(linear**2 - 4 * square * share))
+    return np.clip(2 * wanted / (linear + np.sqrt(linear**2 + 4 * square * wanted)), 0.0, 1.0)
 
 
 def thrust(drones: Drones, motors: Array) -> Array:
@@ -175,21 +173,21 @@ def thrust(drones: Drones, motors: Array) -> Array:
 def at_rest(drones: Drones) -> State:
     """Upright at the target, motors at the speed that carries the weight."""
     count = len(drones)
-    motors = np.clip(np.repeat(hover(drones)[:, None], 4, axis=1), 0.0, 1.0)
+    motors = hover(drones)
     still = np.zeros((count, 3))
     upright = np.repeat(np.eye(3)[None], count, axis=0)
     return State(still, upright, still, still, motors, np.repeat(motors[None], LONGEST_DELAY, axis=0))
 
 
 def perturbed(drones: Drones, random: np.random.Generator) -> State:
-    """Up to 1 m off, moving at up to 1 m/s, tilted by up to 60° and turned by up to 45°, and turning further."""
+    """Up to 1 m off, moving at up to 1 m/s, tilted and turned by up to 45°, and turning at up to 1 rad/s."""
     count, rest = len(drones), at_rest(drones)
 
     def vectors(longest: float) -> Array:
         direction = random.normal(size=(count, 3))
         return direction * (longest * random.uniform(size=(count, 1)) / np.linalg.norm(direction, axis=1)[:, None])
 
-    heading, tilt = random.uniform(0, 2 * np.pi, count), random.uniform(0, np.pi / 3, count)
+    heading, tilt = random.uniform(0, 2 * np.pi, count), random.uniform(0, np.pi / 4, count)
     lean = np.stack([np.cos(heading), np.sin(heading), np.zeros(count)], axis=1) * tilt[:, None]
     turn = random.uniform(-np.pi / 4, np.pi / 4, count)[:, None] * UP
     return replace(
@@ -218,14 +216,16 @@ def advance(drones: Drones, state: State, commands: Array, ticks: int) -> State:
     rising, falling, everyone = drones.rising[:, None], drones.falling[:, None], np.arange(len(drones))
     mass, levers, inertia = drones.mass[:, None], drones.levers, drones.inertia
     blown, weight = drones.drag[:, None] / mass, GRAVITY * UP
-    first, second, third = np.roll(inertia, -1, axis=1) - np.roll(inertia, -2, axis=1), [1, 2, 0], [2, 0, 1]
+    # Euler's equations, for one axis after another.
+    following, preceding = [1, 2, 0], [2, 0, 1]
+    spin = inertia[:, following] - inertia[:, preceding]
     for tick in range(ticks):
         reached = sent[ticks - 1 - tick + drones.delay, everyone]
         force = thrust(drones, motors)
         torque = (levers @ force[..., None])[..., 0]
         pushed = rotation[:, :, 2] * (force.sum(axis=1, keepdims=True) / mass)
         velocity = velocity + TICK * (pushed - weight - blown * (velocity - drones.wind))
-        rates = rates + TICK * (torque + first * rates[:, second] * rates[:, third]) / inertia
+        rates = rates + TICK * (torque + spin * rates[:, following] * rates[:, preceding]) / inertia
         constant = np.where(reached > motors, rising, falling)
         motors = motors + TICK * (reached - motors) / constant
         position = position + TICK * velocity

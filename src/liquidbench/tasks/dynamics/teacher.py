@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.tasks.dynamics import quadrotors
-from liquidbench.tasks.dynamics.quadrotors import GRAVITY, MIXING, TICK, Array, Drones, State
+from liquidbench.tasks.dynamics.quadrotors import GRAVITY, TICK, Array, Drones, State
 
 COSTS = np.repeat([8.0, 2.0, 1.0, 2.0, 0.02, 0.0], [3, 3, 2, 1, 3, 4])
 """Diagonal of Q: position (1/m²), velocity, tilt (1/rad²), heading, rates, speeds of motors."""
@@ -49,8 +49,8 @@ class Teacher:
         # What the wind pushes with, the drone leans against.
         push = drones.drag[:, None] * drones.wind / drones.mass[:, None]
         self._lean = -push / GRAVITY
-        self._speed = quadrotors.hover(drones)[:, None]
-        transition, control = _periods(*_linear(drones, self._speed[:, 0]), drones.delay, period, self._pending)
+        self._speed = quadrotors.hover(drones)
+        transition, control = _periods(*_linear(drones, self._speed), drones.delay, period, self._pending)
         costs = np.concatenate([COSTS, np.zeros(4 * self._pending)])
         self._gain = regulator(transition, control, np.diag(costs), COMMAND_COST * np.eye(4))
 
@@ -90,13 +90,12 @@ def _turned(vectors: Array, heading: Array) -> Array:
 
 
 def _linear(drones: Drones, speed: Array) -> tuple[Array, Array]:
-    """The continuous model about hovering: (n, states, states) and (n, states, 4)."""
+    """The continuous model about hovering, where motors have a speed of (n, 4): (n, states, states), (n, states, 4)."""
     count, axes = len(drones), np.arange(3)
-    slope = drones.thrust[..., 1] + 2 * drones.thrust[..., 2] * speed[:, None]
+    slope = drones.thrust[..., 1] + 2 * drones.thrust[..., 2] * speed
     lag = 2 / (drones.rising + drones.falling)
     model = np.zeros((count, _STATES, _STATES))
-    position, velocity, tilt, rates, motors = (slice(first, first + 3) for first in (0, 3, 6, 9, 12))
-    motors = slice(12, 16)
+    rates, motors = slice(9, 12), slice(12, 16)
     model[:, axes, 3 + axes] = 1.0
     model[:, 3 + axes, 3 + axes] = -(drones.drag / drones.mass)[:, None]
     model[:, 3, 7], model[:, 4, 6] = GRAVITY, -GRAVITY
@@ -109,9 +108,7 @@ def _linear(drones: Drones, speed: Array) -> tuple[Array, Array]:
     return model, control
 
 
-def _periods(
-    model: Array, control: Array, delay: NDArray[np.int64], period: int, pending: int
-) -> tuple[Array, Array]:
+def _periods(model: Array, control: Array, delay: NDArray[np.int64], period: int, pending: int) -> tuple[Array, Array]:
     """The model from one command to the next, its state extended by the commands of the last ``pending`` periods."""
     count, extended = len(model), _STATES + 4 * pending
     step = TICK * model
@@ -164,5 +161,6 @@ def regulator(transition: Array, control: Array, state_cost: Array, control_cost
         moved = halfway @ moved
         value = value + gained
         if np.abs(gained).max() < 1e-9 * np.abs(value).max():
-            return np.linalg.solve(control_cost + control.mT @ value @ control, control.mT @ value @ transition)
+            weighted = control.mT @ value
+            return np.asarray(np.linalg.solve(control_cost + weighted @ control, weighted @ transition), dtype=float)
     raise ValueError("a drone cannot be stabilised by its teacher; its parameters must let it hover and turn")
