@@ -162,7 +162,7 @@ def fly(policy: Policy, seed: int, world: World = USUAL) -> dict[str, float]:
     intervals, privileged = world.intervals(random), getattr(policy, "privileged", False)
     crashed, last, span = np.zeros(EPISODES, dtype=bool), np.zeros((EPISODES, 4)), None
     rest, gusts, given = quadrotors.at_rest(drawn), np.zeros((EPISODES, 3)), replace(drones)
-    times, distances, changes, time = [0.0], [_distance(state, crashed)], [np.zeros(EPISODES)], 0.0
+    times, distances, changes, time = [0.0], [_distance(state, crashed)], [], 0.0
     policy.reset(EPISODES)
     while time < LIMIT - TICK / 2:
         seen: Any = Situation(drones, state, world.period) if privileged else observe(state, last, world.noise, noise)
@@ -199,7 +199,7 @@ def _checked(action: Any) -> Array:
 
 
 def _measured(times: Array, distances: Array, crashed: NDArray[np.bool_], changes: Array) -> dict[str, float]:
-    """The measurements from times (steps,), distances (steps, drones) and changes of commands (steps - 1, drones)."""
+    """The measurements from times and distances (steps, drones) and changes of commands (steps - 1, drones)."""
     end, near = times > times[-1] - HELD, distances < CLOSE
     success = near[end].all(axis=0)
     # The time of the last step that is not near, 0 where all are.

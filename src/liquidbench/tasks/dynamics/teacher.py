@@ -152,15 +152,20 @@ def regulator(transition: Array, control: Array, state_cost: Array, control_cost
     equations, International Journal of Control 77(8), 2004.
     """
     moved, spread = transition, control @ np.linalg.solve(control_cost, control.mT)
-    value = np.broadcast_to(state_cost, transition.shape)
-    for _ in range(30):
-        inverse = np.linalg.inv(np.eye(moved.shape[-1]) + spread @ value)
-        halfway = moved @ inverse
-        gained = moved.mT @ value @ inverse @ moved
-        spread = spread + halfway @ spread @ moved.mT
-        moved = halfway @ moved
-        value = value + gained
-        if np.abs(gained).max() < 1e-9 * np.abs(value).max():
-            weighted = control.mT @ value
-            return np.asarray(np.linalg.solve(control_cost + weighted @ control, weighted @ transition), dtype=float)
+    value, identity = np.broadcast_to(state_cost, transition.shape), np.eye(transition.shape[-1])
+    # What cannot be stabilised grows until it is not finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(30):
+            inverse = np.linalg.inv(identity + spread @ value)
+            halfway = moved @ inverse
+            gained = moved.mT @ value @ inverse @ moved
+            spread = spread + halfway @ spread @ moved.mT
+            moved, value = halfway @ moved, value + gained
+            if not np.isfinite(value).all():
+                break
+            if np.abs(gained).max() < 1e-9 * np.abs(value).max():
+                weighted = control.mT @ value
+                return np.asarray(
+                    np.linalg.solve(control_cost + weighted @ control, weighted @ transition), dtype=float
+                )
     raise ValueError("a drone cannot be stabilised by its teacher; its parameters must let it hover and turn")
