@@ -21,7 +21,7 @@ TICK = 0.1
 NEAR, AIMED, HOLD = 4.5, np.radians(25.0), 10
 """At the target: within so many metres and so much bearing, for so many ticks."""
 
-PASSED = 5
+PASSED = 10
 """Ticks at a target after which the next one is to be visited."""
 
 STATE = ("distance", "bearing", "height", "forward speed", "sideways speed", "climb rate")

@@ -213,10 +213,14 @@ class Camera:
         sky = (1 - share) * look.horizon + share * look.zenith
         self._scene.flags[mj.mjtRndFlag.mjRND_FOG] = foggy
         if foggy:
-            self._context.fogStart, self._context.fogEnd = 0.0, 1 / look.fog
+            # MuJoCo hands these distances to OpenGL when a context is made, and not again.
+            from OpenGL import GL
+
+            GL.glFogf(GL.GL_FOG_START, 0.0)
+            GL.glFogf(GL.GL_FOG_END, 1 / look.fog)
+            # The colour is handed on in each picture, but after the first solids.
             self._context.fogRGBA[:] = (*HAZE, 1)
-            thick = np.clip(20 * look.fog, 0, 1)
-            sky = (1 - thick) * sky + thick * HAZE
+            GL.glFogfv(GL.GL_FOG_COLOR, (*HAZE, 1.0))
         for number, colours in enumerate((ground, sky)):
             start = self._model.tex_adr[number]
             content = np.round(255 * np.clip(colours, 0, 1)).astype(np.uint8).ravel()

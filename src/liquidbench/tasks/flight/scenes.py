@@ -75,7 +75,7 @@ def draw(
     """Draw a layout. Whatever an argument does not concern is the same for all of its values.
 
     The first target is 7 to 14 m from the start, at most 40 degrees from straight ahead; each further one 6 to 9 m from
-    the one before, 30 to 54 degrees from the way there.
+    the one before, 38 to 52 degrees from the way there.
 
     Args:
         seed: numbers that the layout depends on.
@@ -175,7 +175,7 @@ def _ways(random: np.random.Generator, farther: float) -> NDArray[np.float64]:
     lengths = np.concatenate([random.uniform(7, 14, 1) + farther, random.uniform(6, 9, MOST_TARGETS - 1)])
     turns = np.radians(random.uniform(-40, 40, MOST_TARGETS))
     # A drone that has stopped before one target has the next in view, and does not meet this one on its way there.
-    turns[1:] = np.sign(turns[1:]) * np.radians(30) + 0.6 * turns[1:]
+    turns[1:] = np.sign(turns[1:]) * np.radians(38) + 0.35 * turns[1:]
     turns = np.cumsum(turns)
     return np.cumsum(lengths[:, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0)
 
