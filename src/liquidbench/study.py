@@ -105,6 +105,8 @@ STEPS: Mapping[str, int] = {
     "spurious-fourier": 1_000,
     "tcmnist-source": 2_000,
     "tcmnist-step": 2_000,
+    "hidden-dynamics": 3_000,
+    "hidden-dynamics-uneven": 3_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
