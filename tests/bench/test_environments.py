@@ -1,14 +1,17 @@
 """Environments of sequences and of windows, and what remains when one is left out."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_trainer import with_environments
 
+from liquidbench import tasks
+from liquidbench.tasks import files, uci
 from liquidbench.tasks.environments import check, left_out
 from liquidbench.tasks.synthetic import parity_dense, parity_running
-from liquidbench.tasks.task import Recording
+from liquidbench.tasks.task import SPLITS, Recording
 
 
 def seasons(lengths=(20, 20, 20), window=4, stride=2, context=0, **changes):
@@ -98,3 +101,22 @@ def test_of_a_series_windows_count():
     check(seasons(), "vrex=1")
     with pytest.raises(ValueError, match="2 recordings of each environment; 2 has one window of series train alone"):
         check(seasons((20, 20, 4), stride=4), "erm")
+
+
+def test_windows_of_occupancy_are_of_days():
+    members = files.read(uci.OCCUPANCY_EXCERPT, files.EXCERPTS)
+    lines = [
+        line
+        for name in ("datatraining", "datatest", "datatest2")
+        for line in members[f"{name}.txt"].decode().splitlines()[1:]
+        if line
+    ]
+    days = [int(re.search(r"2015-02-(\d\d)", line)[1]) for line in lines]
+    task = tasks.load("occupancy-excerpt")
+    for split in SPLITS:
+        part = task.split(split)
+        middles = [rows[(rows >= 0).sum() // 2] for rows in part.rows]
+        assert part.environments.tolist() == [days[row] for row in middles]
+    # Test is on days of its own.
+    assert not set(task.split("test").environments) - {2, 3, 4, *range(11, 19)}
+    check(task, "vrex=1")
