@@ -327,6 +327,51 @@ WORLDS: Mapping[str, Shift] = {
             (0.2, 0.4, 0.8),
             {"at_least": 0.0, "at_most": 5.0},
         ),
+        Shift(
+            "payload",
+            "Payload, as a share of the drone's mass",
+            "a payload of {n} of the drone's mass",
+            (0.2, 0.4, 0.6),
+            {"at_least": 0.0, "at_most": 2.0},
+            True,
+        ),
+        Shift(
+            "weak_motor",
+            "Thrust that one motor has lost",
+            "one motor without {n} of its thrust",
+            (0.1, 0.2, 0.3),
+            {"at_least": 0.0, "at_most": 0.9},
+            True,
+        ),
+        Shift(
+            "command_delay",
+            "Delay of commands beyond those of training, in milliseconds",
+            "commands {n} ms later",
+            (10.0, 20.0, 30.0),
+            {"at_least": 0.0, "at_most": 75.0},
+        ),
+        Shift(
+            "uneven_control",
+            "Variation of the time between commands, as a share of the usual time",
+            "times between commands that vary by {n}",
+            (0.5, 0.8, 1.0),
+            _WHOLE_SHARE,
+            True,
+        ),
+        Shift(
+            "slow_control",
+            "Milliseconds added to the time between commands",
+            "commands every {n} ms more",
+            (10.0, 20.0, 30.0),
+            {"at_least": 0.0, "at_most": 100.0},
+        ),
+        Shift(
+            "state_noise",
+            "Errors of position in metres, and of all else in proportion",
+            "errors of position of {n} m",
+            (0.02, 0.05, 0.1),
+            {"at_least": 0.0, "at_most": 1.0},
+        ),
     )
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
