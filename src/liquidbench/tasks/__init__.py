@@ -16,7 +16,19 @@ from dataclasses import replace
 from typing import Any
 
 from liquidbench import conditions
-from liquidbench.tasks import conditioned, icu, invariance, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import (
+    conditioned,
+    icu,
+    invariance,
+    mnist,
+    mujoco_traces,
+    person,
+    quadrotor,
+    series,
+    synthetic,
+    uci,
+    uea,
+)
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 
@@ -43,6 +55,10 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "ozone-ltc": series.ozone_ltc,
     "person-partial": person.person_partial,
     "person-ltc": person.person_ltc,
+    "quadrotor-velocity": quadrotor.velocity,
+    "quadrotor-velocity-ood": quadrotor.velocity_ood,
+    "quadrotor-displacement": quadrotor.displacement,
+    "quadrotor-displacement-ood": quadrotor.displacement_ood,
     "mnist-rows": mnist.mnist_rows,
     "mnist-events": mnist.mnist_events,
     "japanese-vowels": uea.japanese_vowels,
