@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from liquidbench.metrics import Measure
-from liquidbench.tasks.task import Feature, Policy, Recording, Source, Task, numbered
+from liquidbench.tasks.task import Feature, Policy, Recording, Rollout, Source, Task, numbered
 
 SIZES = {"train": 48, "validation": 16, "test": 16}
 STEPS, EPISODES, LONGEST = 64, 4, 8.0
@@ -15,8 +15,8 @@ NOISE, GUST = np.array([0.002, 0.001]), 10.0
 class Cart:
     """A cart with a pole on a rail, two metres to each side, observed at irregular times."""
 
-    def __init__(self, random: np.random.Generator):
-        self.random, self.time = random, 0.0
+    def __init__(self, random: np.random.Generator, wind: float = 0.0):
+        self.random, self.time, self.wind = random, 0.0, wind
         # Position, velocity, angle, its rate.
         self.state = random.uniform(-0.1, 0.1, 4)
 
@@ -34,7 +34,7 @@ class Cart:
         for _ in range(5):
             x, v, angle, rate = self.state
             sine, cosine = np.sin(angle), np.cos(angle)
-            drive = (np.clip(force, -20, 20) + gust + 0.05 * rate**2 * sine) / 1.1
+            drive = (np.clip(force, -20, 20) + gust + 0.5 * self.wind + 0.05 * rate**2 * sine) / 1.1
             turn = (9.8 * sine - cosine * drive) / (0.5 * (4 / 3 - 0.1 * cosine**2 / 1.1))
             shift = drive - 0.05 * turn * cosine / 1.1
             self.state = np.array([x, v, angle, rate]) + span / 5 * np.array([v, shift, rate, turn])
@@ -64,11 +64,11 @@ class Idle:
         return np.zeros(1)
 
 
-def rollout(policy: Policy, seed: int) -> dict[str, float]:
+def rollout(policy: Policy, seed: int, wind: float = 0.0) -> dict[str, float]:
     """Run some episodes; measure how long the pole stays up and how hard the cart is pushed."""
     random, upright, forces = np.random.default_rng(seed), [], []
     for _ in range(EPISODES):
-        cart, span = Cart(random), None
+        cart, span = Cart(random, wind), None
         policy.reset()
         while cart.upright and cart.time < LONGEST:
             force = policy(cart.seen(), timespan=span)[0]
@@ -76,6 +76,11 @@ def rollout(policy: Policy, seed: int) -> dict[str, float]:
             span = cart.push(force)
         upright.append(min(cart.time, LONGEST))
     return {"upright": np.mean(upright), "effort": np.mean(forces)}
+
+
+def elsewhere(world: str, level: float) -> Rollout:
+    """The rollout in a steady wind, the only world that this task declares; the cart catches half a newton per m/s."""
+    return lambda policy, seed: rollout(policy, seed, wind=level)
 
 
 def balance(seed: int = 0) -> Task:
@@ -104,6 +109,8 @@ def balance(seed: int = 0) -> Task:
         baseline="mean",
         irregular=True,
         rollout=rollout,
+        worlds=("wind",),
+        elsewhere=elsewhere,
         measurements=(
             Measure("upright", "Time upright", True, (0.0, LONGEST), "s"),
             Measure("effort", "Mean force", False, (0.0, np.inf), "N"),

@@ -900,7 +900,7 @@ def _rescore(options: argparse.Namespace) -> int:
 
 def _levels_of_shifts(asked: Sequence[str]) -> "Robustness":
     """The shifts of ``--shifts`` with their levels."""
-    from liquidbench.shifts import SHIFTS
+    from liquidbench.shifts import SHIFTS, WORLDS
     from liquidbench.study import Robustness
 
     levels: dict[str, Any] = {}
@@ -910,7 +910,7 @@ def _levels_of_shifts(asked: Sequence[str]) -> "Robustness":
             given = [float(value) for value in values.split(",")] if equals else True
         except ValueError:
             raise ValueError(f"levels of --shifts must be numbers, such as noise=0.5,1; got {entry!r}") from None
-        for one in SHIFTS if entry == "all" else (name,):
+        for one in (*SHIFTS, *WORLDS) if entry == "all" else (name,):
             if one in levels:
                 raise ValueError(f"--shifts must name each shift once; {one!r} is there twice")
             levels[one] = given

@@ -88,6 +88,8 @@ class Facts:
     rows: Mapping[str, int] = field(default_factory=dict)
     irregular: bool = False
     missing: bool = False
+    image: tuple[int, ...] | None = None
+    worlds: tuple[str, ...] = ()
     window: int | None = None
     digest: str = ""
     warnings: tuple[str, ...] = ()
@@ -176,6 +178,8 @@ def _all_text(content: Any) -> tuple[str, ...]:
 _READERS = {
     "classes": lambda content: None if content is None else _all_text(content),
     "metrics": _all_text,
+    "worlds": _all_text,
+    "image": lambda content: None if content is None else tuple(map(int, content)),
     "warnings": _all_text,
     "metric_range": lambda content: None if content is None else _range(content),
     "selection": lambda content: None if content is None else _measure(content),
@@ -187,6 +191,7 @@ _READERS = {
 _TYPES: dict[str, tuple[type, ...]] = {
     "classes": (tuple, type(None)),
     "constant": (float, int, type(None)),
+    "image": (tuple, type(None)),
     "metric_range": (tuple, type(None)),
     "selection": (Measure, type(None)),
     "source": (Source, type(None)),

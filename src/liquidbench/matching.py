@@ -69,8 +69,10 @@ class Operations:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of trained parameters; shared ones count once."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    """Number of trained parameters; shared ones count once, and those of an encoder, alike for all models, not."""
+    encoder = getattr(network, "encoder", None)
+    common = set() if encoder is None else set(encoder.parameters())
+    return sum(p.numel() for p in network.parameters() if p.requires_grad and p not in common)
 
 
 def count_operations(network: SequenceModel) -> Operations:
@@ -174,7 +176,7 @@ def fitting_structures(
     # Cached, as counting is slow and a worker does many runs of one task. Only wirings depend on the seed.
     spec = find(model)
     drawn = seed if spec.wired else None
-    key = (model, len(task.features), task.missing, task.outputs, task.per, parameters, matching, drawn)
+    key = (model, task.width, task.image, task.missing, task.outputs, task.per, parameters, matching, drawn)
     if key not in _sizes:
         first, *others = spec.combinations
         fitting = [(first, size_for_budget(model, task, parameters, seed, matching, first))]

@@ -1,4 +1,4 @@
-"""Builds the network of a model: its recurrent layer and a linear head.
+"""Builds the network of a model: its recurrent layer and a linear head, behind an encoder where samples are images.
 
 Every model is given the elapsed time: continuous-time layers use time spans in their equations, torch's layers read
 them as an additional input (``time="append"``). On tasks where single features can be missing, models read the mask as
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import liquidrnn as lr
-from liquidbench import user_code
+from liquidbench import encoder, user_code
 from liquidbench.models import READOUTS, Author, Count, ModelSpec, UserModel, find
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError
@@ -51,6 +51,7 @@ class SequenceModel(nn.Module):
             :math:`a = \operatorname{softmax}(h_T^\top h_t / \sqrt{n})` for n units, the dot-product attention of
             Luong et al. (EMNLP 2015, arXiv 1508.04025). No readout has parameters, so it does not change the size of
             the network.
+        encoder: makes the layer's inputs of the samples (`liquidbench.encoder`); None where these are the inputs.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
@@ -69,12 +70,13 @@ class SequenceModel(nn.Module):
         operations: Count | None = None,
         readout: str = "last",
         carried: Sequence[int] = (),
+        encoder: nn.Module | None = None,
     ):
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"readout must be one of {', '.join(READOUTS)}; got {readout!r}")
         self.layer, self.per, self.mask, self.operations, self.readout = layer, per, mask, operations, readout
-        self.carried = tuple(carried)
+        self.carried, self.encoder = tuple(carried), encoder
         self.head = nn.Linear(layer.output_size, outputs)
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
@@ -107,7 +109,7 @@ class SequenceModel(nn.Module):
         """Compute predictions: logits, or values on the scale of the targets.
 
         Args:
-            values: (batch, time, feature), 0 where unobserved.
+            values: (batch, time, feature), 0 where unobserved; with an encoder, what it reads.
             timespans: (batch, time), as in `liquidbench.tasks.task.Split`.
             mask: bool (batch, time, feature), True where observed; None if everything is observed.
             features: what else to return (`liquidrnn.objectives.Objective.features`): "" for nothing, "readout" for
@@ -116,6 +118,8 @@ class SequenceModel(nn.Module):
         Returns:
             (batch, time, outputs) if ``per`` is "step", else (batch, outputs); with features, a pair.
         """
+        if self.encoder is not None:
+            values = self.encoder(values)
         base = last_observed(values, mask)[..., self.carried] if self.carried else None
         if self.mask == "append":
             observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
@@ -190,7 +194,9 @@ def build(
     spec = find(model)
     generator = torch.Generator().manual_seed(seed)
     mask = spec.mask if task.missing else None
-    inputs = len(task.features) * (1 + (mask == "append"))
+    reader = None if task.image is None else encoder.ImageEncoder(task.image, generator)
+    # An image is one feature, seen or not.
+    inputs = (encoder.OUTPUTS if reader else len(task.features)) + len(task.features) * (mask == "append")
     arguments = {**spec.arguments, **dict.fromkeys(spec.as_wide, hidden_size)}
     arguments |= spec.combinations[0] if structure is None else structure
     arguments |= published(spec).arguments if variant == "author" else {}
@@ -204,7 +210,9 @@ def build(
     else:
         arguments |= {"batch_first": True, "generator": generator}
         layer = _build_user_layer(spec, make, (inputs, size), arguments)
-    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout, task.continued)
+    return SequenceModel(
+        layer, task.outputs, task.per, mask, generator, spec.operations, readout, task.continued, reader
+    )
 
 
 def pack(form: Mapping[str, Any], model: SequenceModel) -> tuple[dict[str, Any], bytes]:

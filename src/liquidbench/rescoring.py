@@ -1,4 +1,4 @@
-"""Scores of finished fits computed again: other metrics from stored predictions, other shifts from stored networks.
+"""Scores of finished fits computed again: metrics from stored predictions, shifts and worlds from stored networks.
 
 Nothing is trained. Only shifts need the data and torch.
 """
@@ -91,8 +91,10 @@ def rescore(
             writer.remove(run)
             found.damaged += 1
             continue
+        elsewhere = tested.elsewhere(rows, robustness)
+        found.shifted += bool(elsewhere)
         wanted = [name for name in facts[task].metrics if name in METRICS]
-        again = predictions.rescored(rows, predicted, dict.fromkeys([*wanted, *metrics[task]]))
+        again = predictions.rescored([*rows, *elsewhere], predicted, dict.fromkeys([*wanted, *metrics[task]]))
         for row in again:
             if row["metric"] in metrics[task] and row["value"] is None and row["step"] is None:
                 found.undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
@@ -117,14 +119,39 @@ class _Tested:
         # Imports torch.
         from liquidbench.training.fit import tried_again
 
-        try:
-            network = kept.of_run(self._directory, fit["run"])
-        except FileNotFoundError as error:
-            raise ValueError(f"shifts need the networks of all fits: {error}") from error
-        found = tried_again(network, stored, self._task(fit["task"], fit["fold"]), robustness, fit["seed"])
+        network, task = self._network(fit), self._task(fit["task"], fit["fold"])
+        found = tried_again(network, stored, task, robustness, fit["seed"])
         if found:
             predictions.add(self._directory, fit["run"], found)
         return found
+
+    def elsewhere(self, rows: Sequence[Mapping[str, Any]], robustness: Robustness) -> list[dict[str, Any]]:
+        """Rows of what a fit's network does in worlds in which it has not acted; none if its task has no such world."""
+        fit, worlds = rows[0], self._facts[rows[0]["task"]].worlds
+        asked = {name: levels for name, levels in robustness.levels.items() if name in worlds}
+        if not asked:
+            return []
+        from liquidbench.training.fit import tried_elsewhere
+
+        known = {(row["corruption"], row["level"]) for row in rows}
+        measured = {measure.name for measure in self._facts[fit["task"]].measurements}
+        pattern = next(row for row in rows if row["metric"] in measured and row["split"] == "test")
+        task, further = self._task(fit["task"], fit["fold"]), Robustness.parse(asked)
+        found = []
+        for policy, world, level, values in tried_elsewhere(self._network(fit), known, task, further, fit["seed"]):
+            for name, (value, reason) in values.items():
+                metric = results.policy_metric(policy, name) if policy else name
+                place = {"corruption": world, "level": level}
+                # As in the fit, a policy's row does not name a trial.
+                trial = {"trial": None, "learning_rate": None, "settings": None} if policy else {}
+                found.append({**pattern, **trial, **place, "metric": metric, "value": value, "reason": reason})
+        return found
+
+    def _network(self, fit: Mapping[str, Any]) -> kept.Kept:
+        try:
+            return kept.of_run(self._directory, fit["run"])
+        except FileNotFoundError as error:
+            raise ValueError(f"shifts need the networks of all fits: {error}") from error
 
     def _task(self, name: str, fold: int) -> "Task":
         # With its splits, which are built once.

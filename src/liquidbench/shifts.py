@@ -1,7 +1,7 @@
-"""The registry of shifts: how the test split can be changed, to see what still holds when the data change.
+"""The registries of shifts: how the test split, or the world of a closed loop, can change, to see what still holds.
 
 Here are names, levels and words, without NumPy: what studies, results and reports need.
-`liquidbench.tasks.shifted` computes them.
+`liquidbench.tasks.shifted` computes `SHIFTS`. `WORLDS` belong to tasks with a rollout, which simulate them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,6 +31,16 @@ class Described(Protocol):
     @property
     def features(self) -> Collection[Any]:
         """The columns of its values."""
+        ...
+
+    @property
+    def image(self) -> Any:
+        """The form of its samples if they are images, else None."""
+        ...
+
+    @property
+    def worlds(self) -> Collection[str]:
+        """The names of the worlds of its closed loop."""
         ...
 
 
@@ -98,12 +108,21 @@ class Shift:
             ('noise of 0.5 standard deviations', '30 % of steps removed', 'unchanged data')
         """
         if not level:
-            return "unchanged data"
+            return "the world of training" if self.is_world else "unchanged data"
         number = f"{100 * level:.3g} %" if self.percent else f"{level:g}"
         return self.words.format(n=number, s="" if level == 1 else "s")
 
+    @property
+    def is_world(self) -> bool:
+        """Whether it changes the world of a closed loop; otherwise it changes the test split."""
+        return self.name in WORLDS
+
     def why_not(self, task: Described) -> str:
         """Why it does not apply to a task, in words; "" where it does."""
+        if self.is_world:
+            return "" if self.name in task.worlds else "the task has no closed loop with this world"
+        if task.image:
+            return "the samples are images, whose shifts are worlds of the closed loop"
         return next(filter(None, (part.refuses(task) for part in self.parts or (self,))), "")
 
     def takes(self, level: float) -> bool:
@@ -207,7 +226,13 @@ SHIFTS: Mapping[str, Shift] = {
 }
 """The shifts by name. All but label_shift keep every target that is still scored as it was."""
 
-_KNOWN = f"{', '.join(SHIFTS)}, or several joined by '+'"
+WORLDS: Mapping[str, Shift] = {
+    world.name: world
+    for world in (Shift("wind", "Wind, in metres per second", "a wind of {n} m/s", (2.0, 4.0, 6.0), _ANY),)
+}
+"""Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
+
+_KNOWN = f"{', '.join((*SHIFTS, *WORLDS))}, or several of the first {len(SHIFTS)} joined by '+'"
 
 COMPOSED_LEVELS = (0.25, 0.5, 1.0)
 """Default levels of composed shifts, as shares of the strongest default level of each part."""
@@ -217,8 +242,8 @@ def find(name: str) -> Shift:
     """A shift as this version of liquidbench computes it.
 
     Args:
-        name: a key of `SHIFTS`, or several joined by "+", applied in this order. A composed shift has levels from 0 to
-            1, of which each part takes that share of its strongest default level.
+        name: a key of `SHIFTS` or `WORLDS`, or several of `SHIFTS` joined by "+", applied in this order. A composed
+            shift has levels from 0 to 1, of which each part takes that share of its strongest default level.
 
     Raises:
         ValueError: for an unknown name.
@@ -227,6 +252,8 @@ def find(name: str) -> Shift:
         >>> find("removed_steps+noise").levels
         (0.25, 0.5, 1.0)
     """
+    if name in WORLDS:
+        return WORLDS[name]
     if not set(name.split("+")) <= SHIFTS.keys():
         raise ValueError(f"a shift must be among {_KNOWN}; got {name!r}")
     return _composed([SHIFTS[part] for part in name.split("+")])
@@ -236,26 +263,26 @@ def recorded(key: str) -> Shift:
     """A shift by its key in results, which may be of another version.
 
     Raises:
-        ValueError: for a key that no version of a shift in `SHIFTS` has.
+        ValueError: for a key that no version of a shift has.
 
     Example:
         >>> recorded("bias+noise@2").title
         'Bias, then noise (version 2)'
     """
-    found = []
+    found, known = [], SHIFTS if "+" in key else {**SHIFTS, **WORLDS}
     for part in key.split("+"):
         name, mark, version = part.partition("@")
-        if name not in SHIFTS or (mark and not (version.isdecimal() and int(version) > 1)):
+        if name not in known or (mark and not (version.isdecimal() and int(version) > 1)):
             raise ValueError(f"a shift must be among {_KNOWN}; got {key!r}")
         # A key without a number is of the first version, whatever the present one is.
-        found.append(replace(SHIFTS[name], version=int(version or 1)))
+        found.append(replace(known[name], version=int(version or 1)))
     return _composed(found)
 
 
 def place_of(key: str) -> tuple[int, list[int], str]:
-    """Sort key of shifts by their key in results: in the order of `SHIFTS`, composed ones last."""
+    """Sort key of shifts by their key in results: in the order of `SHIFTS` and `WORLDS`, composed ones last."""
     names = [part.partition("@")[0] for part in key.split("+")]
-    known = list(SHIFTS)
+    known = [*SHIFTS, *WORLDS]
     return len(names), [known.index(name) if name in SHIFTS else len(known) for name in names], key
 
 

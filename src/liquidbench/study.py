@@ -22,7 +22,7 @@ import yaml
 from liquidbench import __version__, objectives
 from liquidbench.conditions import parted
 from liquidbench.models import MODELS, Family, UserModel, author_of, families, family_of, model_name
-from liquidbench.shifts import SHIFTS, find
+from liquidbench.shifts import SHIFTS, WORLDS, find
 from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
 
@@ -59,6 +59,7 @@ _MOST = {
 """Largest accepted whole numbers: larger ones are mistakes, and would take hours or exhaust memory."""
 
 _LARGEST_SEED = 2**63 - 1
+_SHIFTS = f"{', '.join((*SHIFTS, *WORLDS))}, or several of the first {len(SHIFTS)} joined by '+'"
 
 _LONGEST_NAME = 100
 _DEEPEST = 20
@@ -202,7 +203,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Shifts of the test split, for models trained on unchanged data; see `liquidbench.shifts`.
+    """Shifts of the test split, and worlds of closed loops, for models trained without; see `liquidbench.shifts`.
 
     Attributes:
         removed_steps: levels of the shift of this name, each at least 0 and below 1. ``True``, here and below, means
@@ -230,10 +231,7 @@ class Robustness:
             ValueError: if it is not a mapping of shifts to levels.
         """
         if not isinstance(mapping, Mapping):
-            raise ValueError(
-                f"robustness must be a mapping with keys among {', '.join(SHIFTS)}, or several of them joined by '+'; "
-                f"got {_shown(mapping)}"
-            )
+            raise ValueError(f"robustness must be a mapping with keys among {_SHIFTS}; got {_shown(mapping)}")
         own = {name: mapping[name] for name in ("removed_steps", "noise") if name in mapping}
         return cls(**own, shifts={name: levels for name, levels in mapping.items() if name not in own})
 
@@ -908,9 +906,8 @@ def _levels(name: Any, values: Any) -> tuple[float, ...]:
     try:
         shift = find(name)
     except (ValueError, AttributeError) as error:
-        near = _nearest(name, SHIFTS)
-        allowed = f"allowed are {', '.join(SHIFTS)}, or several of them joined by '+'"
-        raise ValueError(f"robustness has no key {name!r}{near}; {allowed}") from error
+        near = _nearest(name, [*SHIFTS, *WORLDS])
+        raise ValueError(f"robustness has no key {name!r}{near}; allowed are {_SHIFTS}") from error
     if values is True:
         return shift.levels
     where = f"robustness.{name}"

@@ -375,11 +375,19 @@ def _shifts_left_out(study: Study, task: TaskSummary) -> list[str]:
     if not task.facts.known:
         return []
     asked = [shifts.find(name) for name in study.robustness.levels]
-    if asked and task.facts.selection is not None:
-        loop, kept = task.facts.measure.label, task.facts.selection.label
-        return [f"All shifts: {loop} is measured in a closed loop, which does not shift; {kept} is in the results"]
-    reasons = [(shift.title, shift.why_not(task.facts)) for shift in asked if shift.key not in task.shifts]
-    return [f"{title}: {reason}" for title, reason in reasons if reason]
+    loop = task.facts.selection is not None
+    # A task without any world is not about worlds.
+    told = [shift for shift in asked if (task.facts.worlds if shift.is_world else not loop)]
+    reasons = [(shift.title, shift.why_not(task.facts)) for shift in told if shift.key not in task.shifts]
+    lines = [f"{title}: {reason}" for title, reason in reasons if reason]
+    if loop and not all(shift.is_world for shift in asked):
+        measured, kept = task.facts.measure.label, task.facts.selecting.label
+        lines.insert(
+            0,
+            f"All shifts of the test split: {measured} is measured in a closed loop, which they do not change; "
+            f"{kept} is in the results",
+        )
+    return lines
 
 
 def _certainty_left_out(task: TaskSummary) -> list[str]:

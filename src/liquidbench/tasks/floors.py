@@ -246,8 +246,10 @@ FLOORS: Mapping[str, Callable[[Task, str], Floats]] = {
 def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
     """Each applicable floor's test score by the task's main metric, or None and the reason why there is none.
 
-    Cached: a process computes them once for the same data.
+    Cached: a process computes them once for the same data. Images have none: lags and summaries of pixels are no floor.
     """
+    if task.image is not None:
+        return {}
     read = ("values", "timespans", "mask", "targets", "target_mask")
     parts = [getattr(task.split(split), name) for split in SPLITS for name in read]
     key = (task.metric, *(zlib.crc32(part.tobytes()) for part in parts))

@@ -31,6 +31,7 @@ def freeze(task: Task) -> dict[str, Any]:
         "carried": list(task.carried),
         "source": asdict(task.source),
         "table": task.table,
+        "image": task.image,
         "timespan_unit": task.timespan_unit,
         "input_scaler": _as_lists(inputs),
         "target_scaler": None if targets is None else _as_lists(targets),
@@ -57,6 +58,9 @@ def thaw(description: Mapping[str, Any]) -> Task:
         classes=None if classes is None else tuple(classes),
         features=tuple(Feature(**feature) for feature in description["features"]),
         carried=tuple(description["carried"]),
+        # A network of a version without images has none.
+        image=tuple(description["image"]) if description.get("image") else None,
+        linear=False,
         source=Source(**description["source"]),
         table=description["table"],
         metric="cross_entropy" if classification else "mse",

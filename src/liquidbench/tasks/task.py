@@ -8,6 +8,7 @@ raw row in two splits, times that never go back, finite values, a unit for every
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from liquidbench.facts import Facts, Feature, Source
 from liquidbench.metrics import METRICS, Measure, Metric, best_constant, score, shares_of
+from liquidbench.shifts import WORLDS
 
 T = TypeVar("T")
 
@@ -47,28 +49,33 @@ RESERVED = frozenset(
 
 
 class Policy(Protocol):
-    """What acts in a closed loop: a trained network, or whatever a task sets against it. NumPy on both sides."""
+    """What acts in a closed loop: a trained network, or whatever a task sets against it. NumPy on both sides.
 
-    def reset(self) -> None:
-        """Begin another episode."""
+    It acts in one episode, or in several side by side, which is faster; arrays then have a leading axis of episodes.
+    """
+
+    def reset(self, episodes: int | None = None) -> None:
+        """Begin another episode, or as many side by side."""
         ...
 
     def __call__(
         self,
-        observation: NDArray[np.floating[Any]],
+        observation: NDArray[Any],
         *,
-        timespan: float | None = None,
+        timespan: float | NDArray[np.floating[Any]] | None = None,
         mask: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
         """The action after one more observation.
 
         Args:
-            observation: (features,), in the features' units.
-            timespan: time since the observation before, in the task's time unit; None is the task's `timespan_unit`.
-            mask: bool (features,), True where observed; None where everything is.
+            observation: (features,) or (episodes, features), in the features' units; of a task with `Task.image` uint8
+                (values,) or (episodes, values).
+            timespan: time since the observation before, in the task's time unit, a number or (episodes,); None is the
+                task's `timespan_unit`.
+            mask: bool (features,) or (episodes, features), True where observed; None where everything is.
 
         Returns:
-            (outputs,): values in the targets' unit, or the probability of each class.
+            (outputs,) or (episodes, outputs): values in the targets' unit, or the probability of each class.
         """
         ...
 
@@ -85,7 +92,8 @@ class Recording:
         name: subject, file, patient.
         times: float64 (n,), never decreasing, in the task's time unit.
         values: float (n, features), in the features' units; anything where `mask` is False. float64 where the
-            values may be large beside their spread, which float32 would round away before it is standardised.
+            values may be large beside their spread, which float32 would round away before it is standardised. Of
+            images uint8 (n, values), see `Task.image`.
         targets: per step int64 (n,) or float (n, outputs); per sequence a scalar or float (outputs,).
         first_row: number of its first raw row within the whole data set.
         mask: bool (n, features), True where observed; None where everything is.
@@ -127,7 +135,10 @@ class Recording:
     @property
     def observed(self) -> NDArray[np.bool_]:
         """True where a value was observed, (n, features)."""
-        return np.ones(self.values.shape, dtype=bool) if self.mask is None else self.mask
+        if self.mask is not None:
+            return self.mask
+        # An image is one feature, seen or not.
+        return np.ones((len(self), 1) if self.values.dtype == np.uint8 else self.values.shape, dtype=bool)
 
     @property
     def time_ahead(self) -> NDArray[np.float64]:
@@ -246,7 +257,8 @@ class Split:
     """What training sees: sequences padded at their end to one length.
 
     Attributes:
-        values: float32 (sequence, time, feature), standardised; 0 where unobserved or padded.
+        values: float32 (sequence, time, feature), standardised; 0 where unobserved or padded. Of images uint8
+            (sequence, time, value), as they are.
         timespans: float32 (sequence, time), time since the sequence's previous observed step in units of
             `Task.timespan_unit`. The first step counts as 1. A step with nothing observed has 0, its time
             being counted at the next observed step; so has padding.
@@ -262,7 +274,7 @@ class Split:
         time_ahead: whether the last feature is the time ahead, see `Task.time_ahead`; no sensor measures it.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     timespans: NDArray[np.float32]
     mask: NDArray[np.bool_]
     targets: NDArray[np.int64] | NDArray[np.float32]
@@ -479,8 +491,12 @@ class Task:
         fold_rule: in words: how the others are made, or why there are none.
         dealt: ``dealt(fold)`` is `recordings` for that split.
         fold: which of them this is.
+        image: (height, width, channels), where each sample is an image: its values are uint8, flattened in this order,
+            and `features` has one entry, the camera. Every network reads it through the same convolutional encoder.
         rollout: puts a policy into a closed loop and measures how it does there: called with the trained network and a
             seed, which is the same for all models. It must draw from nothing but the seed.
+        worlds: the changed worlds that `elsewhere` knows, names in `liquidbench.shifts.WORLDS`.
+        elsewhere: ``elsewhere(world, level)`` is `rollout` in that world.
         measurements: what `rollout` measures; it gives a finite number for each.
         judged: name of the measurement that verdicts are about; "" for the main metric. Validation selects by the main
             metric in any case, as no trial of a search is rolled out.
@@ -527,7 +543,10 @@ class Task:
     fold_rule: str = "there is one official split, and no other is defined"
     dealt: Callable[[int], Callable[[str], list[Recording]]] | None = field(default=None, repr=False)
     fold: int = 0
+    image: tuple[int, int, int] | None = None
     rollout: Rollout | None = field(default=None, repr=False)
+    worlds: tuple[str, ...] = ()
+    elsewhere: Callable[[str, float], Rollout] | None = field(default=None, repr=False)
     measurements: tuple[Measure, ...] = ()
     judged: str = ""
     table: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -585,6 +604,21 @@ class Task:
             refuse("carried", "names of features", sorted(unknown))
         if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
             refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
+        if self.image is not None:
+            self._check_image(refuse)
+
+    def _check_image(self, refuse: Callable[[str, str, object], None]) -> None:
+        image: Any = self.image
+        if (
+            not isinstance(image, tuple)
+            or len(image) != 3
+            or not all(isinstance(one, int) and one > 0 for one in image)
+        ):
+            refuse("image", "(height, width, channels), or None", image)
+        if len(self.features) != 1:
+            refuse("features", "one, the camera, of a task with images", [feature.name for feature in self.features])
+        if self.linear or self.carried:
+            refuse("linear and baseline", "False and not 'last value' for images", (self.linear, self.baseline))
 
     def _check_scores(self, refuse: Callable[[str, str, object], None]) -> None:
         known = tuple(name for name, metric in METRICS.items() if metric.kind == self.kind)
@@ -601,6 +635,10 @@ class Task:
             refuse("metrics and measurements", "named differently from each other", [*named, *own])
         if (self.rollout is None) != (not self.measurements):
             refuse("measurements", "declared where there is a rollout, and nowhere else", self.measurements)
+        if bool(self.worlds) != (self.elsewhere is not None) or (self.worlds and self.rollout is None):
+            refuse("worlds", "declared where there is a rollout elsewhere, and nowhere else", self.worlds)
+        if unknown := [world for world in self.worlds if world not in WORLDS]:
+            refuse("worlds", f"among {', '.join(WORLDS)}", unknown)
         if self.rollout is None and self.policies:
             refuse("policies", "left out where there is no rollout", sorted(self.policies))
         if bad := [name for name in self.policies if not _NAME.fullmatch(name)]:
@@ -619,6 +657,11 @@ class Task:
         """The number of the feature that each output continues, see `carried`."""
         names = [feature.name for feature in self.features]
         return tuple(names.index(name) for name in self.carried)
+
+    @property
+    def width(self) -> int:
+        """Number of values of a sample: one for each feature, or those of an image."""
+        return len(self.features) if self.image is None else math.prod(self.image)
 
     @property
     def measured(self) -> tuple[Feature, ...]:
@@ -876,6 +919,8 @@ class Task:
             rows={name: len(_distinct(self.split(name).rows)) for name in SPLITS},
             irregular=self.irregular,
             missing=self.missing,
+            image=self.image,
+            worlds=self.worlds,
             window=self.window,
             digest=self.data_digest,
             warnings=(*[self.leak] * bool(self.leak), *self.warnings),
@@ -912,17 +957,8 @@ class Task:
         return self._fit(self._checked("train"))
 
     def _fit(self, recordings: list[Recording]) -> tuple[Scaler, Scaler | None, float]:
-        values = np.concatenate([recording.values for recording in recordings])
-        measured = len(self.measured)
-        inputs = Scaler.fit(
-            values[:, :measured],
-            np.concatenate([recording.observed[:, :measured] for recording in recordings]),
-            # A forecast continues its column from wherever it has got to.
-            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.measured]),
-            alike=self.alike,
-        )
-        if self.time_ahead:
-            inputs = inputs.with_time_ahead(values[:, -1])
+        # Images are left as they are.
+        inputs = Scaler(np.zeros(1), np.ones(1)) if self.image is not None else self._fit_inputs(recordings)
         targets = None
         if self.carried:
             at = list(self.continued)
@@ -933,6 +969,18 @@ class Task:
         spans = np.concatenate([recording.times[1:] - recording.times[:-1] for recording in recordings])
         positive = spans[spans > 0]
         return inputs, targets, float(f"{np.median(positive):.9g}") if len(positive) else 1.0
+
+    def _fit_inputs(self, recordings: list[Recording]) -> Scaler:
+        values = np.concatenate([recording.values for recording in recordings])
+        measured = len(self.measured)
+        inputs = Scaler.fit(
+            values[:, :measured],
+            np.concatenate([recording.observed[:, :measured] for recording in recordings]),
+            # A forecast continues its column from wherever it has got to.
+            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.measured]),
+            alike=self.alike,
+        )
+        return inputs.with_time_ahead(values[:, -1]) if self.time_ahead else inputs
 
     def _known_targets(self, recording: Recording) -> NDArray[Any]:
         """The targets of a recording that are known, with a leading axis."""
@@ -975,11 +1023,15 @@ class Task:
             refuse("has no steps")
         if steps <= self.context:
             refuse(f"has {steps} steps, none of them after the context of {self.context} that are not scored")
-        if recording.values.shape != (steps, len(self.measured)):
+        shape = (steps, len(self.measured) if self.image is None else self.width)
+        if recording.values.shape != shape:
             told = ", without the time ahead" * self.time_ahead
-            refuse(f"values must have shape {(steps, len(self.measured))}{told}; got {recording.values.shape}")
-        if recording.mask is not None and recording.mask.shape != recording.values.shape:
-            refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.mask.shape}")
+            refuse(f"values must have shape {shape}{told}; got {recording.values.shape}")
+        if self.image is not None and recording.values.dtype != np.uint8:
+            refuse(f"values must be uint8, as the task has images; got {recording.values.dtype}")
+        seen = (steps, len(self.measured))
+        if recording.mask is not None and recording.mask.shape != seen:
+            refuse(f"mask must have shape {seen}, one entry for each feature; got {recording.mask.shape}")
         if recording.row_numbers.shape != (steps,):
             refuse(f"rows must have shape {(steps,)}; got {recording.row_numbers.shape}")
         if recording.mask is not None and not self.missing and not recording.mask.all():
@@ -995,12 +1047,13 @@ class Task:
                 refuse(f"target_times must have shape {(steps,)}, as the task tells the time ahead; got {got}")
             elif not np.isfinite(of_targets).all() or (of_targets < recording.times).any():
                 refuse("target_times must be finite and never before the times of their steps")
-        bad = ~np.isfinite(recording.values)
-        if recording.mask is not None:
-            bad &= recording.mask
-        if bad.any():
-            step, column = np.argwhere(bad)[0]
-            refuse(f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed")
+        if self.image is None:
+            bad = ~np.isfinite(recording.values)
+            if recording.mask is not None:
+                bad &= recording.mask
+            if bad.any():
+                step, column = np.argwhere(bad)[0]
+                refuse(f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed")
         targets = np.asarray(recording.targets)
         expected = (steps,) if self.per == "step" else ()
         if self.kind == "regression":
@@ -1025,9 +1078,13 @@ class Task:
         ]
         time = max(len(recording.times[piece]) for recording, piece in pieces)
         size = (len(pieces), time)
-        values = np.zeros((*size, len(self.measured) + self.time_ahead), dtype=np.float32)
+        seen = len(self.measured) + self.time_ahead
+        if self.image is None:
+            values = np.zeros((*size, seen), dtype=np.float32)
+        else:
+            values = np.zeros((*size, self.width), dtype=np.uint8)
         timespans = np.zeros(size, dtype=np.float32)
-        mask = np.zeros(values.shape, dtype=bool)
+        mask = np.zeros((*size, seen), dtype=bool)
         rows = np.full(size, -1, dtype=np.int64)
         target_mask = np.zeros(size if self.per == "step" else size[:1], dtype=bool)
         if self.kind == "classification":
@@ -1039,7 +1096,7 @@ class Task:
         whole = {id(recording): (recording.observed, recording.row_numbers) for recording in recordings}
         lengths = np.array([len(recording.times[piece]) for recording, piece in pieces])
         # Many pieces at a time: of short ones there are tens of thousands.
-        many = max(_BATCH // (time * len(self.features)), 1)
+        many = max(_BATCH // (time * self.width), 1)
         for first in range(0, len(pieces), many):
             batch, long = pieces[first : first + many], lengths[first : first + many]
             starts = np.cumsum(long) - long
@@ -1047,8 +1104,8 @@ class Task:
             step = np.arange(long.sum()) - np.repeat(starts, long)
             here = (np.repeat(np.arange(first, first + len(batch)), long), step)
             observed = np.concatenate([whole[id(recording)][0][piece] for recording, piece in batch])
-            standardised = inputs.standardise(np.concatenate([recording.values[piece] for recording, piece in batch]))
-            values[here] = np.where(observed, standardised, 0.0)
+            raw = np.concatenate([recording.values[piece] for recording, piece in batch])
+            values[here] = np.where(observed, raw if self.image is not None else inputs.standardise(raw), 0)
             mask[here] = observed
             rows[here] = np.concatenate([whole[id(recording)][1][piece] for recording, piece in batch])
             times = np.concatenate([recording.times[piece] for recording, piece in batch])

@@ -7,7 +7,7 @@ both decisions.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
 from liquidbench.study import Robustness, Run
 from liquidbench.tasks import floors
 from liquidbench.tasks.shifted import shifted
-from liquidbench.tasks.task import Task
+from liquidbench.tasks.task import Policy, Task
 from liquidbench.training.learning import Data, device_of, forked_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
 from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, objective_of, sampler_of
@@ -171,6 +171,8 @@ def _fit(
     tested = predict(model, Data(test, trainer.device))
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
     reasons |= _add_rollout(rows, run, task, model, "test", **about)
+    for world, level, found in in_worlds(NetworkPolicy(model, task), task, run.robustness, run.seed):
+        rows.add_measured(found, split="test", corruption=world, level=level, **about)
     predicted = {"validation": validated, "test": tested}
     for shift, level, answers in under_shifts(model, task, run.robustness, run.seed):
         predicted[predictions.shifted(shift, level)] = answers
@@ -207,8 +209,51 @@ def under_shifts(
     for name, levels in robustness.levels.items():
         shift = shifts.find(name)
         # Why a shift does not apply, reports say.
-        for level in () if shift.why_not(task) else levels:
+        for level in () if shift.is_world or shift.why_not(task) else levels:
             yield shift.key, level, predict(model, Data(shifted(test, name, level, seed, task.missing), device))
+
+
+def in_worlds(
+    policy: Policy, task: Task, robustness: Robustness, seed: int, known: Collection[tuple[str, float]] = ()
+) -> Iterator[tuple[str, float, Mapping[str, tuple[float | None, str | None]]]]:
+    """What a policy's rollouts measure at each level of each world that the task has.
+
+    Args:
+        policy: the policy.
+        task: the task, of the outer split that a network was trained on.
+        robustness: the worlds and their levels.
+        seed: the run's, as for the rollout in the world of training: episodes are the same.
+        known: keys and levels of worlds to leave out.
+
+    Yields:
+        The world's key, the level, and what `measure_policy` returns.
+    """
+    for name, levels in robustness.levels.items():
+        world = shifts.find(name)
+        for level in levels if world.is_world and not world.why_not(task) else ():
+            if (world.key, level) not in known:
+                yield world.key, level, measure_policy(task, policy, rollout_seed(task, seed, "test"), name, level)
+
+
+def tried_elsewhere(
+    network: kept.Kept, known: Collection[tuple[str, float]], task: Task, robustness: Robustness, seed: int
+) -> Iterator[tuple[str, str, float, Mapping[str, tuple[float | None, str | None]]]]:
+    """What the rollouts of a fit's network, and of the task's policies, measure in further worlds; trains nothing.
+
+    Args:
+        network: what `kept.of_run` returns.
+        known: keys and levels of worlds in which it has acted.
+        task: the task, of the fit's outer split.
+        robustness: the worlds and their levels.
+        seed: the fit's seed.
+
+    Yields:
+        The policy's name, "" for the network, and what `in_worlds` yields.
+    """
+    policy = NetworkPolicy(networks.unpack(network.description["network"], network.weights, task), task)
+    for name, one in {"": policy, **task.policies}.items():
+        for found in in_worlds(one, task, robustness, seed, known):
+            yield name, *found
 
 
 def tried_again(
@@ -280,6 +325,8 @@ def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
     for name, policy in task.policies.items():
         found = measure_policy(task, policy, rollout_seed(task, run.seed, "test"))
         rows.add_measured(found, of=name, split="test")
+        for world, level, elsewhere in in_worlds(policy, task, run.robustness, run.seed):
+            rows.add_measured(elsewhere, of=name, split="test", corruption=world, level=level)
         if name == "trivial" and task.judged:
             value, reason = found[task.judged]
             rows.add("trivial", value, split="test", reason=reason)

@@ -107,9 +107,9 @@ def test_a_policy_for_one_target_a_sequence_says_at_the_end_what_the_network_say
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"observation": np.ones(3)}, r"must have shape \(2,\).*got shapes \(3,\)"),
+        ({"observation": np.ones(3)}, r"must have shape \(2,\), one entry for each feature; got \(3,\)"),
         ({"observation": [1.0, math.nan]}, "finite where it is observed; got .*nan"),
-        ({"observation": np.ones(2), "mask": np.array([1, 0])}, "the mask bool; got .* of int64"),
+        ({"observation": np.ones(2), "mask": np.array([1, 0])}, r"mask must be bool of shape \(2,\).* of int64"),
         (
             {"observation": np.ones(2), "mask": np.array([True, False])},
             "mask must be True for all features or for none",
@@ -120,6 +120,48 @@ def test_a_policy_for_one_target_a_sequence_says_at_the_end_what_the_network_say
 def test_what_no_policy_can_read_is_said(arguments, message):
     toy = task()
     policy = NetworkPolicy(networks.build("GRU", toy, 3, seed=0), toy)
+    with pytest.raises(ValueError, match=message):
+        policy(arguments.pop("observation"), **arguments)
+
+
+@pytest.mark.parametrize("model", ["CfC", "LTC", "LSTM", "GRU-D"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_episodes_side_by_side_are_those_one_after_another(model, missing):
+    toy = task(missing=missing)
+    policy = NetworkPolicy(networks.build(model, toy, 6, seed=1), toy)
+    recordings = toy.recordings("test")
+    spans = np.stack([np.append(1.0, np.diff(one.times)) for one in recordings], axis=1)
+    values, masks = (
+        np.stack(many, axis=1) for many in ([one.values for one in recordings], [one.observed for one in recordings])
+    )
+    policy.reset(len(recordings))
+    together = [
+        policy(*sample[:1], timespan=sample[1], mask=sample[2]) for sample in zip(values, spans, masks, strict=True)
+    ]
+    for row in range(len(recordings)):
+        policy.reset()
+        alone = [
+            policy(sample[row], timespan=span[row], mask=mask[row])
+            for sample, span, mask in zip(values, spans, masks, strict=True)
+        ]
+        assert np.allclose(alone, np.stack(together)[:, row], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"observation": np.ones(2)},
+            r"must have shape \(3, 2\), one entry for each feature of 3 episodes; got \(2,\)",
+        ),
+        ({"observation": np.ones((3, 2)), "timespan": np.ones(2)}, "a number or one for each episode"),
+        ({"observation": np.ones((3, 2)), "timespan": np.array([1, 1, -1])}, "not negative"),
+    ],
+)
+def test_what_no_policy_can_read_side_by_side_is_said(arguments, message):
+    toy = task()
+    policy = NetworkPolicy(networks.build("GRU", toy, 3, seed=0), toy)
+    policy.reset(3)
     with pytest.raises(ValueError, match=message):
         policy(arguments.pop("observation"), **arguments)
 
