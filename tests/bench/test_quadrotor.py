@@ -1,4 +1,4 @@
-"""Quadrotor flights: clocks, means of the sensor, velocities and displacements, against the files as pandas reads them."""
+"""Quadrotor flights: clocks, means of the sensor, velocities and displacements, against the files read by pandas."""
 
 import os
 from pathlib import Path
