@@ -362,6 +362,7 @@ MODELS: Mapping[str, ModelSpec] = {
             author=Author(32, 0.001, f"{_RIVALS} (there a CT-GRU)"),
             **_DEEP,
         ),
+        ModelSpec(name="FeedForward", family="control", layer="liquidrnn:FeedForward", **_DEEP),
         ModelSpec(
             name="LTC-fixed",
             family="control",

@@ -7,6 +7,7 @@ from liquidrnn.layers.cornn import CoRNN as CoRNN
 from liquidrnn.layers.ct_gru import CTGRU as CTGRU
 from liquidrnn.layers.ct_lstm import CTLSTM as CTLSTM
 from liquidrnn.layers.ctrnn import CTRNN as CTRNN
+from liquidrnn.layers.feed_forward import FeedForward as FeedForward
 from liquidrnn.layers.gru_d import GRUD as GRUD
 from liquidrnn.layers.gru_ode import GRUODE as GRUODE
 from liquidrnn.layers.lrc import LRC as LRC

@@ -18,6 +18,7 @@ NAMES = [
     "CTRNN",
     "CfC",
     "CoRNN",
+    "FeedForward",
     "GRU",
     "GRUD",
     "GRUODE",

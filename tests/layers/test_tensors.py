@@ -13,7 +13,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 import liquidrnn as lr
 
-LOOPS = (lr.ODERNN, lr.ODELSTM, lr.GRUODE, lr.CTGRU, lr.CTLSTM, lr.PhasedLSTM, lr.CoRNN)
+LOOPS = (lr.ODERNN, lr.ODELSTM, lr.GRUODE, lr.CTGRU, lr.CTLSTM, lr.PhasedLSTM, lr.CoRNN, lr.FeedForward)
 """Layers without a kernel."""
 COMPILED = [case for case in CASES if not case.kernel_of_torch and case.kind not in LOOPS]
 compiled = pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)

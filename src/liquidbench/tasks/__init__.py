@@ -18,6 +18,8 @@ from typing import Any
 from liquidbench import conditions
 from liquidbench.tasks import (
     conditioned,
+    flight,
+    gait,
     icu,
     invariance,
     mnist,
@@ -74,6 +76,13 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "spurious-fourier": invariance.spurious_fourier,
     "tcmnist-source": invariance.tcmnist_source,
     "tcmnist-step": invariance.tcmnist_step,
+    "halfcheetah-loop": gait.halfcheetah_loop,
+    "walker2d-loop": gait.walker2d_loop,
+    "flight": flight.flight,
+    "flight-velocity": flight.flight_velocity,
+    "flight-lost": flight.flight_lost,
+    "flight-sequence": flight.flight_sequence,
+    "flight-hidden": flight.flight_hidden,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")

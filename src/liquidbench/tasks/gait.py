@@ -125,7 +125,7 @@ class World:
 
 WORLDS: Mapping[str, Callable[[float], World]] = {
     "longer_gaps": lambda level: World(gaps=1 + level),
-    "sensor_noise": lambda level: World(noise=level),
+    "angle_noise": lambda level: World(noise=level),
     "added_mass": lambda level: World(mass=1 + level),
     "slippery": lambda level: World(friction=1 - level),
     "gravity": lambda level: World(gravity=1 + level),
@@ -154,12 +154,12 @@ class Expert:
     def __call__(
         self, observation: NDArray[Any], *, timespan: Any = None, mask: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Actions (..., outputs) for states (..., 17)."""
-        hidden: Any = np.clip((observation - self._mean) / self._deviation, -10.0, 10.0)
+        """Actions (..., 6) for states (..., 17)."""
+        hidden = np.clip((observation - self._mean) / self._deviation, -10.0, 10.0)
         for weight, bias in self._layers[:-1]:
             hidden = np.tanh(hidden @ weight + bias)
         weight, bias = self._layers[-1]
-        return np.clip(hidden @ weight + bias, -1.0, 1.0)
+        return np.clip(hidden @ weight + bias, -1.0, 1.0).astype(np.float64)
 
 
 class Idle:
