@@ -159,7 +159,7 @@ class Expert:
         for weight, bias in self._layers[:-1]:
             hidden = np.tanh(hidden @ weight + bias)
         weight, bias = self._layers[-1]
-        return np.clip(hidden @ weight + bias, -1.0, 1.0).astype(np.float64)
+        return np.clip(hidden @ weight + bias, -1.0, 1.0)
 
 
 class Idle:
@@ -212,7 +212,7 @@ class Robots:
     @property
     def seconds(self) -> NDArray[np.float64]:
         """How long each has been moving, (robots,)."""
-        return self._frames * self._robot.frame
+        return (self._frames * self._robot.frame).astype(np.float64)
 
     def observe(self) -> NDArray[np.float64]:
         """Positions as they are seen, (robots, 8)."""
