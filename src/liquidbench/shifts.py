@@ -372,6 +372,7 @@ WORLDS: Mapping[str, Shift] = {
             (0.02, 0.05, 0.1),
             {"at_least": 0.0, "at_most": 1.0},
         ),
+        Shift(
             "longer_gaps",
             "Rise of the time between observations",
             "{n} more time between observations",
