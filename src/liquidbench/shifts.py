@@ -244,7 +244,7 @@ WORLDS: Mapping[str, Shift] = {
             "fog",
             "Fog: thirty metres over the distance of sight",
             "fog of density {n}",
-            (1.0, 2.0, 4.0),
+            (1.0, 2.0, 3.0),
             {"at_least": 0.0, "at_most": 30.0},
         ),
         Shift(
@@ -310,7 +310,7 @@ WORLDS: Mapping[str, Shift] = {
             "distractors",
             "Distractors beside the target",
             "{n} distractor{s} beside the target",
-            (1.0, 2.0, 4.0),
+            (1.0, 2.0, 3.0),
             {"at_least": 0.0, "at_most": 4.0},
         ),
         Shift(

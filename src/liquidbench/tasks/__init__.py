@@ -16,7 +16,19 @@ from dataclasses import replace
 from typing import Any
 
 from liquidbench import conditions
-from liquidbench.tasks import conditioned, flight, icu, invariance, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import (
+    conditioned,
+    flight,
+    icu,
+    invariance,
+    mnist,
+    mujoco_traces,
+    person,
+    series,
+    synthetic,
+    uci,
+    uea,
+)
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 

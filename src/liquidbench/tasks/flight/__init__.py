@@ -1,7 +1,7 @@
 """Flying to a target by sight: five tasks of imitating an expert, measured in a closed loop, in worlds unlike training.
 
-A quadrotor sees pictures of its forward camera, and nothing else, and commands its flight: forward, up or down, and turning.
-A policy learns from demonstrations of an expert that knows where everything is, and then flies by itself.
+A policy sees pictures of a quadrotor's forward camera, and nothing else, and commands its flight: forward, up or down,
+and turning. It learns from demonstrations of an expert that knows where everything is, and then flies by itself.
 
 - ``flight`` commands forward acceleration. Nothing measures the speed for it, so a policy has to know from what it saw
   before how fast it is, or it will not stop.
@@ -75,7 +75,8 @@ def flight_sequence(data: str | os.PathLike[str] | None = None) -> Task:
     return _task(
         "flight-sequence",
         "Flight to three targets",
-        "How an expert accelerates, climbs and turns on its way to a red, then a blue, then a yellow target, from pictures.",
+        "How an expert accelerates, climbs and turns on its way to a red, then a blue, then a yellow target, from "
+        "pictures.",
     )
 
 
@@ -160,8 +161,8 @@ def fly(
         count: number of flights.
 
     Returns:
-        Means over the flights: the shares of successes and crashes, time to the target of the successes (the time limit if
-        there are none), path as a share of the straight way, and jerk.
+        Means over the flights: the shares of successes and crashes, time to the target of the successes (the time limit
+        if there are none), path as a share of the straight way, and jerk.
 
     Raises:
         ValueError: if the policy's answer is not finite, or of another shape.

@@ -1,8 +1,8 @@
 """Demonstrations: episodes of the expert, which flies with noise on what it commands, and is recorded without it.
 
 The noise drives the drone off the expert's way, so that a policy sees how to return (DART, Laskey et al., Conference on
-Robot Learning 2017); episodes begin in motion and anywhere on the way, for the same reason. Episodes are made on first use
-and kept in the user's cache folder, compressed and with a checksum. A folder of them can be deleted at any time.
+Robot Learning 2017); episodes begin in motion and anywhere on the way, for the same reason. They are made on first use
+and kept in the user's cache folder, compressed and with a checksum. Their folder can be deleted at any time.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ class Episodes:
 
 
 def recipe(mission: Mission) -> str:
-    """Digest of what episodes are made from: version, numbers and settings, and not pixels, which differ by renderer."""
+    """Digest of what episodes are made from: version, numbers and settings, not pixels, which differ by renderer."""
     content = {
         "version": VERSION,
         "mission": asdict(mission),

@@ -14,9 +14,9 @@ STOP, HEIGHT, FASTEST = 3.0, 1.3, 2.0
 class Expert:
     r"""Flies straight to the target and stops before it, from the state of the drone.
 
-    At distance :math:`d` and bearing :math:`b`, the wanted speed is :math:`\min(0.8 (d - 3), 2) \cos^2 b`, not less than
-    -1 m/s, the yaw rate :math:`1.5 b`, the climb rate :math:`2 (1.3 - z)`. Where acceleration is commanded, it is 1.5 times
-    what the speed lacks.
+    At distance :math:`d`, bearing :math:`b` and height :math:`z`, the wanted speed is :math:`\min(0.8 (d - 3), 2)
+    \cos^2 b`, not less than -1 m/s, the yaw rate :math:`1.5 b` and the climb rate :math:`2 (1.3 - z)`. Where
+    acceleration is commanded, it is 1.5 times what the speed lacks.
 
     Args:
         command: what the first of the three commands is.

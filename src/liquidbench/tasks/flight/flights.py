@@ -1,17 +1,18 @@
 """Flights to a target, many side by side: what they see, what they did, and how it ended.
 
-A flight begins in the air, at rest, with the target in view. Every tenth of a second (`TICK`) a picture is taken, the policy
-answers with a command, and the drone flies on. A flight ends at its time limit, or where the drone touches something. It is
-a success if the drone spends the last second near the target, looking at it.
+A flight begins in the air, at rest, with the target in view. Every tenth of a second (`TICK`) a picture is taken, the
+policy answers with a command, and the drone flies on. A flight ends at its time limit, or where the drone touches
+something. It is a success if the drone spends the last second near the target, looking at it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.tasks.flight import rendering, scenes
-from liquidbench.tasks.flight.quadrotor import LIMITS, RADIUS, STEP, Array, Command, Dynamics, Quadrotors
+from liquidbench.tasks.flight.quadrotor import RADIUS, STEP, Array, Command, Dynamics, Quadrotors
 from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 from liquidbench.tasks.flight.worlds import World
 
@@ -21,7 +22,7 @@ TICK = 0.1
 NEAR, AIMED, HOLD = 4.5, np.radians(25.0), 10
 """At the target: within so many metres and so much bearing, for so many ticks."""
 
-PASSED = 5
+PASSED = 10
 """Ticks at a target after which the next one is to be visited."""
 
 STATE = ("distance", "bearing", "height", "forward speed", "sideways speed", "climb rate")
@@ -54,7 +55,7 @@ class Mission:
 class Flights:
     """Some flights side by side.
 
-    Whatever is random is drawn from the seed, and neither policy nor world has a part in it but for what it changes: all
+    Whatever is random is drawn from the seed, in which no policy has a part, and a world only in what it changes: all
     policies fly in the same layouts, wind and noise.
 
     Args:
@@ -69,6 +70,8 @@ class Flights:
         spans: (count,), seconds between the last picture and the one before; `TICK` at the start.
         flying: bool (count,), flights that have not ended.
         crashed: bool (count,), flights that have touched something.
+        layouts: what stands where in each.
+        look: the colours of all of them.
         seconds: (count,), time since the start.
         positions: (count, ticks + 1, 3), where each flight was at each tick, NaN after its end.
         rotations: (count, ticks + 1, 3, 3), likewise.
@@ -96,7 +99,7 @@ class Flights:
             scenes.draw([seed, first + number], shape=self.world.shape, urban=self.world.town, **place)
             for number in range(count)
         ]
-        self._look = scenes.look(self.world.season, self.world.blend, self.world.fog)
+        self.look = scenes.look(self.world.season, self.world.blend, self.world.fog)
         self._obstacles = scenes.Obstacles(self.layouts)
         self._targets = np.stack([layout.targets for layout in self.layouts])
         self._rows = np.arange(count)
@@ -171,16 +174,16 @@ class Flights:
     def state(self) -> Array:
         """(count, 6), the columns `STATE`, which no policy sees but a privileged one."""
         distance, bearing = self._to_target()
-        own = self.drones.own_velocity
-        return np.column_stack([distance, bearing, self.drones.position[:, 2], own])
+        columns = (distance, bearing, self.drones.position[:, 2], *self.drones.own_velocity.T)
+        return np.stack(columns, axis=1)
 
     @property
     def outcome(self) -> dict[str, Array]:
         """How the flights went, each (count,): success and crash as 0 or 1, time, path and jerk.
 
         Time is that of the first arrival at the last target, in seconds; the limit where there was none. Path is the
-        length flown until then, as a share of the straight way up to `NEAR` the last target. Jerk is the mean size of the
-        change of acceleration, in m/s³.
+        length flown until then, as a share of the straight way up to `NEAR` the last target. Jerk is the mean size of
+        the change of acceleration, in m/s³.
         """
         arrived = self._arrival < self._limit
         held = (self._inside >= HOLD) & (self.stage == self.mission.targets - 1)
@@ -195,39 +198,40 @@ class Flights:
     @property
     def seconds(self) -> Array:
         """(count,), time since the start."""
-        return self.ticks * TICK
+        return np.multiply(self.ticks, TICK, dtype=np.float64)
 
     @property
     def limit(self) -> float:
         """The time limit in seconds."""
         return self._limit * TICK
 
-    def step(self, actions: NDArray[np.floating]) -> None:
+    def step(self, actions: NDArray[np.floating[Any]]) -> None:
         """Fly on until each flight has its next picture; those that have ended stay as they are.
 
         Args:
-            actions: (count, 3), forward, climb and yaw rate; what is beyond `LIMITS` is clipped.
+            actions: (count, 3), forward, climb and yaw rate; what is beyond
+                `liquidbench.tasks.flight.quadrotor.LIMITS` is clipped.
 
         Raises:
             ValueError: for another shape, or an action of a flight in the air that is not finite.
         """
-        actions = np.asarray(actions, dtype=np.float64)
-        if actions.shape != (len(self._rows), 3):
-            raise ValueError(f"actions must have shape {(len(self._rows), 3)}, one row a flight; got {actions.shape}")
-        if (bad := self.flying & ~np.isfinite(actions).all(axis=1)).any():
+        commands: Array = np.asarray(actions, dtype=np.float64)
+        if commands.shape != (len(self._rows), 3):
+            raise ValueError(f"actions must have shape {(len(self._rows), 3)}, one row a flight; got {commands.shape}")
+        if (bad := self.flying & ~np.isfinite(commands).all(axis=1)).any():
             number = int(np.flatnonzero(bad)[0])
             raise ValueError(
-                f"actions must be finite; the policy answered {actions[number].tolist()} in flight {number} after "
+                f"actions must be finite; the policy answered {commands[number].tolist()} in flight {number} after "
                 f"{self.seconds[number]:.1f} s"
             )
-        actions = np.where(self.flying[:, None], actions, 0.0)
+        commands = np.where(self.flying[:, None], commands, 0.0)
         gaps = self._gaps[:, min(self._steps, self._limit - 1)]
         seeing, before = self.flying.copy(), self.ticks.copy()
         for tick in range(int(gaps[self.flying].max(initial=0))):
             moving = self.flying & (tick < gaps)
             wind = self._wind[self._rows, np.minimum(self.ticks, self._limit - 1)]
             for _ in range(_STEPS_A_TICK):
-                self.drones.advance(actions, wind, moving)
+                self.drones.advance(commands, wind, moving)
             self._judge(moving)
         self._steps += 1
         self.spans = np.where(seeing, (self.ticks - before) * TICK, TICK)
@@ -277,7 +281,7 @@ class Flights:
         rotations = self.drones.rotation
         for number in np.flatnonzero(seeing & ~stale & ~black):
             self._raw[number] = self._camera.picture(
-                self.layouts[number], self._look, self.drones.position[number], rotations[number]
+                self.layouts[number], self.look, self.drones.position[number], rotations[number]
             )
         shown = self._raw.copy()
         shown = _altered(shown, world)
@@ -324,8 +328,3 @@ def _hue_turn(degrees: float) -> NDArray[np.float32]:
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     turn = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) / 3
     return turn.astype(np.float32)
-
-
-def limits(mission: Mission) -> Array:
-    """The largest commands of a mission, (3,)."""
-    return LIMITS[mission.command]

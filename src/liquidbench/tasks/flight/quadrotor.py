@@ -1,7 +1,7 @@
 r"""Quadrotors: rigid bodies with four motors each, and the controller that turns commands into thrusts. NumPy alone.
 
-Many fly side by side: every array has a row for each. With position :math:`p` in the world, velocity :math:`v`, rotation
-:math:`R` from body to world, body rates :math:`\omega` and motor thrusts :math:`f`,
+Many fly side by side: every array has a row for each. With position :math:`p` in the world, velocity :math:`v`,
+rotation :math:`R` from body to world, body rates :math:`\omega` and motor thrusts :math:`f`,
 
 .. math::
 
@@ -11,11 +11,11 @@ Many fly side by side: every array has a row for each. With position :math:`p` i
 
 with wind :math:`w` and motor commands :math:`u`. A semi-implicit Euler step takes `STEP`.
 
-A command is a forward acceleration or velocity, a climb rate and a yaw rate. The controller measures the drone's own motion
-exactly; it holds the sideways velocity at 0, and, for commands of velocity, the forward velocity as well. From the wanted
-acceleration follow thrust and tilt, from the tilt body rates, from these torques, and from all of them, through the mixer,
-the commands of the motors (the cascade of Mahony, Kumar and Corke, IEEE Robotics & Automation Magazine 19(3), 2012). It knows
-nothing of the wind, and expects the nominal drone whatever flies.
+A command is a forward acceleration or velocity, a climb rate and a yaw rate. The controller measures the drone's own
+motion exactly; it holds the sideways velocity at 0, and, for commands of velocity, the forward velocity as well. From
+the wanted acceleration follow thrust and tilt, from the tilt body rates, from these torques, and from all of them,
+through the mixer, the commands of the motors (the cascade of Mahony, Kumar and Corke, IEEE Robotics & Automation
+Magazine 19(3), 2012). It knows nothing of the wind, and expects the nominal drone whatever flies.
 """
 
 from dataclasses import dataclass
@@ -115,6 +115,7 @@ class Quadrotors:
         self.velocity, self.rates = np.zeros((count, 3)), np.zeros((count, 3))
         self.attitude = np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
         self.dynamics, self._command = dynamics, command
+        self._limits = LIMITS[command]
         self.thrusts = np.repeat((dynamics.mass * GRAVITY / 4)[:, None], 4, axis=1)
         self._arrived = np.zeros((count, 3))
         self._inertia = INERTIA * (dynamics.mass / MASS)[:, None]
@@ -159,7 +160,7 @@ class Quadrotors:
             wind: (n, 3), in the world, m/s.
             moving: bool (n,), those for which time passes; None for all.
         """
-        limits, lag = LIMITS[self._command], self.dynamics.lag
+        limits, lag = self._limits, self.dynamics.lag
         wanted = np.clip(commands, -limits, limits)
         share = np.where(lag > 0, -np.expm1(-STEP / np.maximum(lag, 1e-9)), 1.0)[:, None]
         arrived = self._arrived + share * (wanted - self._arrived)

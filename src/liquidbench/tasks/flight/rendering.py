@@ -28,8 +28,8 @@ HAZE = np.array([0.72, 0.74, 0.76])
 
 _GROUND, _SKY = 256, 32
 _INSTALL = (
-    "On Debian or Ubuntu: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (EGL), or apt-get install libosmesa6 and "
-    "set MUJOCO_GL=osmesa. On macOS nothing is needed but a session with a screen, or MUJOCO_GL=glfw and pip install glfw"
+    "On Debian or Ubuntu: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri, or apt-get install libosmesa6 and set "
+    "MUJOCO_GL=osmesa. On macOS nothing is to be installed: run it in a session with a screen, with MUJOCO_GL unset"
 )
 
 
@@ -143,7 +143,6 @@ class Camera:
         self._kinds = np.array([getattr(mj.mjtGeom, f"mjGEOM_{kinds[kind]}").value for kind in sorted(kinds)])
         self._drawn: tuple[Layout, Look] | None = None
         self._look: Look | None = None
-        self._reach = np.zeros(scenes.COUNT)
 
     def picture(
         self, layout: Layout, look: Look, position: NDArray[np.float64], rotation: NDArray[np.float64]
@@ -169,7 +168,8 @@ class Camera:
         ahead, left, up = rotation.T
         # Solids out of view take time as well: MuJoCo leaves out those that are transparent.
         depths, offsets = ((layout.positions - position) @ np.stack([ahead, left], axis=1)).T
-        self._model.geom_rgba[1:, 3] = np.abs(offsets) < self._slope * (depths + self._reach) + self._reach
+        seen = np.abs(offsets) < self._slope * (depths + layout.reach) + layout.reach
+        self._model.geom_rgba[1:, 3] = seen
         # A camera of MuJoCo looks along its negative z axis.
         self._data.cam_xmat[0] = np.stack([-left, up, -ahead], axis=1).ravel()
         every = mj.mjtCatBit.mjCAT_ALL.value
@@ -186,12 +186,9 @@ class Camera:
         colours = layout.colours.copy()
         colours[layout.foliage] *= look.foliage[crowns]
         model.geom_rgba[solids, :3] = np.clip(colours, 0, 1)
-        # Distance from its centre that no part of a solid exceeds; those below the ground are never in view.
-        self._reach = np.where(layout.positions[:, 2] < -1, -np.inf, np.linalg.norm(layout.sizes, axis=1))
         model.mat_rgba[0] = (*[layout.tint] * 3, 1)
         data.geom_xpos[solids] = layout.positions
-        cosine, sine, zero, one = np.cos(layout.yaws), np.sin(layout.yaws), *np.zeros((1, len(layout.yaws))), 1.0
-        data.geom_xmat[solids] = np.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, zero + one], axis=1)
+        data.geom_xmat[solids] = layout.rotations
         data.light_xdir[0] = layout.sun
         model.light_diffuse[0] = layout.brightness * look.sun
         model.vis.headlight.ambient[:] = layout.brightness * look.ambient
@@ -213,10 +210,14 @@ class Camera:
         sky = (1 - share) * look.horizon + share * look.zenith
         self._scene.flags[mj.mjtRndFlag.mjRND_FOG] = foggy
         if foggy:
-            self._context.fogStart, self._context.fogEnd = 0.0, 1 / look.fog
+            # MuJoCo hands these distances to OpenGL when a context is made, and not again.
+            from OpenGL import GL
+
+            GL.glFogf(GL.GL_FOG_START, 0.0)
+            GL.glFogf(GL.GL_FOG_END, 1 / look.fog)
+            # The colour is handed on in each picture, but after the first solids.
             self._context.fogRGBA[:] = (*HAZE, 1)
-            thick = np.clip(20 * look.fog, 0, 1)
-            sky = (1 - thick) * sky + thick * HAZE
+            GL.glFogfv(GL.GL_FOG_COLOR, (*HAZE, 1.0))
         for number, colours in enumerate((ground, sky)):
             start = self._model.tex_adr[number]
             content = np.round(255 * np.clip(colours, 0, 1)).astype(np.uint8).ravel()

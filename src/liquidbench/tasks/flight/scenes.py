@@ -1,12 +1,12 @@
 """Outdoor scenes: what stands where, drawn from a seed, and what colours a season gives it. NumPy alone.
 
-A `Layout` is a table of solids, one a row, in world coordinates: x ahead of where a flight starts, y to its left, z up, in
-metres. `liquidbench.tasks.flight.rendering` draws it, and `touching` says what flies into it.
+A `Layout` is a table of solids, one a row, in world coordinates: x ahead of where a flight starts, y to its left, z up,
+in metres. `liquidbench.tasks.flight.rendering` draws it, and `Obstacles` say what flies into it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ DECOYS = ((0.1, 0.25, 0.85), (0.95, 0.8, 0.1), (0.1, 0.75, 0.8), (0.92, 0.92, 0.
 SHAPES = ("chair", "crate", "ball", "post")
 
 BOX, BALL, POST = 0, 1, 2
-"""Kinds of solids: a box by half its edges, a ball by its radius, an upright cylinder by its radius and half its height."""
+"""Kinds of solids and their sizes: half the edges of a box, the radius of a ball, radius and half height of a post."""
 
 PARTS = 4
 """Solids that make up a target."""
@@ -62,6 +62,17 @@ class Layout:
     brightness: float
     tint: float
 
+    @cached_property
+    def rotations(self) -> NDArray[np.float64]:
+        """(solids, 9), the rows of their rotation matrices, one after another."""
+        cosine, sine, zero = np.cos(self.yaws), np.sin(self.yaws), np.zeros(len(self.yaws))
+        return np.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, zero + 1], axis=1)
+
+    @cached_property
+    def reach(self) -> NDArray[np.float64]:
+        """(solids,), how far a solid reaches from its centre at most; minus infinity for those below the ground."""
+        return np.where(self.positions[:, 2] < -1, -np.inf, np.linalg.norm(self.sizes, axis=1))
+
 
 def draw(
     seed: Sequence[int],
@@ -75,7 +86,7 @@ def draw(
     """Draw a layout. Whatever an argument does not concern is the same for all of its values.
 
     The first target is 7 to 14 m from the start, at most 40 degrees from straight ahead; each further one 6 to 9 m from
-    the one before, 30 to 54 degrees from the way there.
+    the one before, 38 to 52 degrees from the way there.
 
     Args:
         seed: numbers that the layout depends on.
@@ -175,7 +186,7 @@ def _ways(random: np.random.Generator, farther: float) -> NDArray[np.float64]:
     lengths = np.concatenate([random.uniform(7, 14, 1) + farther, random.uniform(6, 9, MOST_TARGETS - 1)])
     turns = np.radians(random.uniform(-40, 40, MOST_TARGETS))
     # A drone that has stopped before one target has the next in view, and does not meet this one on its way there.
-    turns[1:] = np.sign(turns[1:]) * np.radians(30) + 0.6 * turns[1:]
+    turns[1:] = np.sign(turns[1:]) * np.radians(38) + 0.35 * turns[1:]
     turns = np.cumsum(turns)
     return np.cumsum(lengths[:, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0)
 
@@ -303,7 +314,8 @@ def look(season: str = "summer", level: float = 1.0, fog: float = 0.0) -> Look:
     ground, foliage, others = (
         (1 - level) * np.array(one) + level * np.array(other) for one, other in zip(summer, there, strict=True)
     )
-    return Look(ground, foliage, *others, fog)
+    zenith, horizon, sun, ambient = others
+    return Look(ground, foliage, zenith, horizon, sun, ambient, fog)
 
 
 @cache
