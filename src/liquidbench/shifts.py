@@ -440,7 +440,7 @@ def place_of(key: str) -> tuple[int, list[int], str]:
     """Sort key of shifts by their key in results: in the order of `SHIFTS` and `WORLDS`, composed ones last."""
     names = [part.partition("@")[0] for part in key.split("+")]
     known = [*SHIFTS, *WORLDS]
-    return len(names), [known.index(name) if name in SHIFTS else len(known) for name in names], key
+    return len(names), [known.index(name) if name in known else len(known) for name in names], key
 
 
 def _composed(parts: Sequence[Shift]) -> Shift:

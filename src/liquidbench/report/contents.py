@@ -24,6 +24,7 @@ from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
 from liquidbench.report.task_summary import TaskSummary, decimals, marks
+from liquidbench.report.worlds import Worlds, worlds
 from liquidbench.statistics import (
     ALPHA,
     CERTAINTY_RULE,
@@ -37,8 +38,10 @@ from liquidbench.statistics import (
     MATCHUP_RULE,
     ORACLE,
     PROSPECT_RULE,
+    WORLD_RULE,
     Comparison,
     Interval,
+    InWorlds,
     Pair,
 )
 from liquidbench.study import MATCHINGS, Study, Training, task_name
@@ -156,6 +159,7 @@ class TaskPage:
     learning: list[Figure]
     tuning: Figure | None
     tuning_words: str
+    worlds: Worlds | None
     robustness: list[Figure]
     shifts: Table | None
     shifts_left_out: list[str]
@@ -240,7 +244,11 @@ def page(
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
-    pages = [_task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ())) for task in found]
+    away = {one.task: one for one in comparison.worlds}
+    pages = [
+        _task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ()), away.get(task.name))
+        for task in found
+    ]
     # Conditioned tasks have pages of their own, but are no further tasks.
     bases = [task for task in found if not parted(task.name)[1]]
     close, several = len(bases) >= MANY_TASKS, sum(bool(task.spreads) for task in bases) > 1
@@ -284,6 +292,7 @@ def page(
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
         + [DEGRADATION_RULE] * bool(comparison.shifts)
         + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses)
+        + [WORLD_RULE] * bool(comparison.worlds)
         + [ELAPSED_RULE] * bool(comparison.elapsed)
         + [CERTAINTY_RULE] * any(one.runs for one in comparison.certainties),
         environment=_environment(rows),
@@ -319,11 +328,14 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation]) -> TaskPage:
+def _task_page(
+    task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation], in_worlds: InWorlds | None
+) -> TaskPage:
     tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
     many = len(task.pairs) > MOST_DRAWN_PAIRS
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
     shifted = tables.shifts(task, f"{anchor}-shifts") if task.effects else None
+    away = worlds(task, in_worlds, f"{anchor}-worlds")
     _, condition = parted(task.name)
     sure = tables.certainty(task, f"{anchor}-certainty") if any(one.runs for one in task.certainties) else None
     return TaskPage(
@@ -339,6 +351,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Seque
         learning=charts.learning(task),
         tuning=tuning,
         tuning_words=tuning_words,
+        worlds=away,
         robustness=charts.robustness(task),
         shifts=shifted,
         shifts_left_out=_shifts_left_out(study, task),
@@ -363,7 +376,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Seque
         tables=[
             tables.scores(task, anchor),
             tables.pairs(task, f"{anchor}-pairs"),
-            *filter(None, (loop, shifted, sure)),
+            *filter(None, (loop, away.table if away else None, shifted, sure)),
         ]
         if task.spreads
         else [],

@@ -4,7 +4,7 @@ Pure functions on arrays are in `inference`. `compare` applies them to a study's
 (`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
 is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
 `cost` what a better score costs, `degradation` what is lost when the data shift, `elapsed` whether elapsed time is
-used, `certainty` whether models know what they do not know.
+used, `certainty` whether models know what they do not know, `worlds` what changes with the world of a closed loop.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -71,3 +71,7 @@ from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement
 from liquidbench.statistics.verdict import Verdict as Verdict
 from liquidbench.statistics.verdict import compare as compare
+from liquidbench.statistics.worlds import WORLD_RULE as WORLD_RULE
+from liquidbench.statistics.worlds import Foretold as Foretold
+from liquidbench.statistics.worlds import InWorlds as InWorlds
+from liquidbench.statistics.worlds import WorldVerdict as WorldVerdict

@@ -109,11 +109,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """One run's scores; NaN if it failed."""
+    """One run's scores; NaN if it failed. `selecting` is the validation score that chose the network."""
 
     test: float
     validation: float
     run: str = ""
+    selecting: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +173,9 @@ class TaskResults:
         oracle: bool = False,
         without: Without | None = None,
         shifted: Mapping[str, Shifted] | None = None,
+        policies: Mapping[str, Mapping[str, Mapping[float, float]]] | None = None,
     ):
-        self.shifted = shifted or {}
+        self.shifted, self.policies = shifted or {}, policies or {}
         self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
         self.costs, self.circumstances, self.families, self.oracle = costs, circumstances, families, oracle
         self.fallbacks, self.loads = fallbacks, loads
@@ -324,6 +326,33 @@ class TaskResults:
                 for run, cell in self.cells[model, "matched"].items()
             }
             for model, found in losses.items()
+        }
+        return other
+
+    def under(self, keys: Sequence[str]) -> "TaskResults":
+        """The same runs judged by their scores under some shifts: means over the levels of each, then over the shifts.
+
+        Args:
+            keys: keys of `shifted`. A run without a score at every level of each counts as not finished.
+        """
+        levels = {
+            key: {level for runs in self.shifted[key].values() for found in runs.values() for level in found if level}
+            for key in keys
+        }
+
+        def score(model: str, run: FoldAndSeed) -> float:
+            known = {key: self.shifted[key].get(model, {}).get(run, {}) for key in keys}
+            if not all(known[key].keys() >= levels[key] for key in keys):
+                return math.nan
+            return fmean(fmean(known[key][level] for level in sorted(levels[key])) for key in keys)
+
+        other = copy(self)
+        # The recordings of test have no part in what happens in another world.
+        other._without = None
+        other.cells = {
+            (model, variant): {run: replace(cell, test=score(model, run)) for run, cell in runs.items()}
+            for (model, variant), runs in self.cells.items()
+            if variant == "matched"
         }
         return other
 
@@ -602,6 +631,7 @@ def results_by_task(
                 oracle=any(search.endswith("oracle") for search in searches),
                 without=partial(_without, without, tasks[task].metric) if without and task in tasks else None,
                 shifted=_shifted(rows, tasks[task].metric) if task in tasks else None,
+                policies=_policies(rows, tasks[task].metric) if task in tasks else None,
             )
         )
     return found
@@ -647,10 +677,10 @@ def _cells(
     """A task's main scores, by model and variant, then by split and seed."""
     fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
-    metrics = {} if facts is None else {task: facts.metric}
-    test, validation = (
-        dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
-        for split in ("test", "validation")
+    main, chosen = (None, None) if facts is None else (facts.metric, facts.selecting.name)
+    test, validation, selecting = (
+        dict(results.main_scores(fits, {task: metric} if metric else {}, split).select("run", "value").iter_rows())
+        for metric, split in ((main, "test"), (main, "validation"), (chosen, "validation"))
     )
     cells: dict[tuple[str, str], dict[FoldAndSeed, _Scores]] = {}
     order = {model: place for place, model in enumerate(in_order(set(fits["model"]), families))}
@@ -671,6 +701,7 @@ def _cells(
             math.nan if nothing else test.get(run, math.nan),
             math.nan if nothing else validation.get(run, math.nan),
             run,
+            math.nan if nothing else selecting.get(run, math.nan),
         )
     return cells
 
@@ -690,6 +721,22 @@ def _shifted(rows: pl.DataFrame, metric: str) -> dict[str, dict[str, dict[FoldAn
     for key, model, fold, seed, level, value in columns.iter_rows():
         found.setdefault(key, {}).setdefault(model, {}).setdefault((fold, seed), {})[level] = value
     return {key: found[key] for key in sorted(found, key=place_of)}
+
+
+def _policies(rows: pl.DataFrame, metric: str) -> dict[str, dict[str, dict[float, float]]]:
+    """Mean scores of the task's policies, by policy, key of the shift ("" for none) and level."""
+    named = pl.col("metric").cast(pl.String)
+    scores = rows.filter(
+        named.str.ends_with(results.policy_metric("", metric)),
+        pl.col("split") == "test",
+        pl.col("status") == "done",
+        pl.col("value").is_finite(),
+    )
+    means = scores.group_by(named, "corruption", "level").agg(pl.col("value").mean())
+    found: dict[str, dict[str, dict[float, float]]] = {}
+    for name, key, level, value in means.sort("metric", "corruption", "level").iter_rows():
+        found.setdefault(name.partition(":")[0], {}).setdefault(key, {})[level] = value
+    return found
 
 
 def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:

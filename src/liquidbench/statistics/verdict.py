@@ -54,6 +54,7 @@ from liquidbench.statistics.task_results import (
     in_order,
     results_by_task,
 )
+from liquidbench.statistics.worlds import InWorlds, in_worlds
 from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 EDGE = 0.05
@@ -137,6 +138,7 @@ class Comparison:
         shifts: what models lose when the data shift, for each task and shift.
         family_losses: what families lose over all tasks, for each shift.
         elapsed: whether elapsed time is used, for each task with a conditioned form.
+        worlds: what happens where the world of a closed loop changes, for each task with worlds.
         certainties: how sure models are, and whether that is true; empty without their predictions.
     """
 
@@ -150,6 +152,7 @@ class Comparison:
     family_losses: tuple[FamilyLoss, ...] = ()
     elapsed: tuple[ElapsedTime, ...] = ()
     certainties: tuple[Certainty, ...] = ()
+    worlds: tuple[InWorlds, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -267,6 +270,7 @@ def compare(
         family_losses=tuple(family_losses(bases)),
         elapsed=tuple(elapsed_time(found)),
         certainties=tuple(one for task in found for one in certainties(task, predicted)) if predicted else (),
+        worlds=tuple(told for task in found if (told := in_worlds(task))),
     )
 
 
