@@ -6,13 +6,14 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 MODULES := $(shell find src -name '*.py' | LC_ALL=C sort | cksum | cut -d' ' -f1)
 LIBRARY := .venv/library-$(MODULES)# torch and NumPy alone
 BENCH := .venv/bench-$(MODULES)# what a study needs
+FLIGHT := .venv/flight-$(MODULES)# what flights need
 READY := .venv/ready-$(MODULES)# what tests, lint and documentation need
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
 # Tests start a hundred processes that import the same modules, which would else compile them anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow coverage oldest smoke library sanitize lint docs bench calibrate wheel clean
+.PHONY: demo flight test slow coverage oldest smoke library sanitize lint docs bench calibrate wheel clean
 
 $(LIBRARY): pyproject.toml constraints.txt $(wildcard cpp/*)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -25,6 +26,10 @@ $(BENCH): $(LIBRARY)
 	$(PIP) "liquidrnn[bench]"
 	touch $@
 
+$(FLIGHT): $(BENCH)
+	$(PIP) "liquidrnn[flight,dynamics]"
+	touch $@
+
 $(READY): $(BENCH)
 	$(PIP) "liquidrnn[dev]"
 	touch $@
@@ -32,6 +37,14 @@ $(READY): $(BENCH)
 # Trains liquid and recurrent networks on two real tasks and a control, and writes a report.
 demo: $(BENCH)
 	$(BIN)/liquidbench run studies/demo.yaml
+
+# Trains policies that fly by sight, and policies that fly unknown drones, and opens both reports.
+flight: $(FLIGHT)
+	$(BIN)/liquidbench run studies/flight-demo.yaml
+	$(BIN)/liquidbench explain results/flight-demo
+	$(BIN)/liquidbench run studies/dynamics-demo.yaml
+	$(BIN)/python -m webbrowser -t results/flight-demo/report.html
+	$(BIN)/python -m webbrowser -t results/dynamics-demo/report.html
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 3 --dist worksteal

@@ -89,7 +89,7 @@ def test_training_frames_change_alike_along_a_sequence_and_test_frames_do_not():
     assert torch.equal(still, still[:1, :1].expand_as(still))
     encoder.train()
     torch.manual_seed(0)
-    changed = encoder._changed(encoder._scaled(frames.reshape(12, *IMAGE)), 3).unflatten(0, (3, 4)).mean((-1, -2, -3))
+    changed = encoder._changed(encoder._scaled(frames.reshape(12, *IMAGE)).unflatten(0, (3, 4))).mean((-1, -2, -3))
     within, between = changed.std(1).mean(), changed.mean(1).std()
     # Noise averages out over pixels; brightness and contrast do not.
     assert within < 0.2 * between

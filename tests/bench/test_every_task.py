@@ -16,7 +16,7 @@ import pytest
 
 from liquidbench import tasks
 from liquidbench.facts import Facts
-from liquidbench.tasks import files, icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import files, icu, mnist, mujoco_traces, person, quadrotor, series, synthetic, uci, uea
 from liquidbench.tasks.excerpts import make
 from liquidbench.tasks.task import SPLITS, check
 
@@ -41,6 +41,10 @@ FULL = {
     "ozone-ltc": series.OZONE,
     "person-partial": person.PERSON,
     "person-ltc": person.PERSON,
+    "quadrotor-velocity": quadrotor.QUADROTOR,
+    "quadrotor-velocity-ood": quadrotor.QUADROTOR,
+    "quadrotor-displacement": quadrotor.QUADROTOR,
+    "quadrotor-displacement-ood": quadrotor.QUADROTOR,
     "mnist-rows": mnist.MNIST,
     "mnist-events": mnist.MNIST,
     "tcmnist-source": mnist.MNIST,
@@ -82,6 +86,10 @@ RECORDED = {
     "ozone-ltc": ((471, 62, 93), {"f1": 0.000000, "auprc": 0.077285}, "b8285c34"),
     "person-partial": ((362, 89, 78), {"accuracy": 0.417523, "f1_macro": 0.084155}, "079d261a"),
     "person-ltc": ((771, 102, 153), {"accuracy": 0.330474, "f1_macro": 0.070968}, "079d261a"),
+    "quadrotor-velocity": ((236, 23, 25), {"mse": 0.989571, "mae": 0.851837}, "d93cf158"),
+    "quadrotor-velocity-ood": ((310, 23, 112), {"mse": 1.279955, "mae": 0.848656}, "d93cf158"),
+    "quadrotor-displacement": ((230, 22, 23), {"mse": 0.313324, "mae": 0.390306}, "d93cf158"),
+    "quadrotor-displacement-ood": ((301, 22, 108), {"mse": 0.024533, "mae": 0.091235}, "d93cf158"),
     "mnist-rows": ((54000, 6000, 10000), {"accuracy": 0.113500, "f1_macro": 0.020386}, "f8b2f09b"),
     "mnist-events": ((54000, 6000, 10000), {"accuracy": 0.113500, "f1_macro": 0.020386}, "f8b2f09b"),
     "japanese-vowels": ((216, 54, 370), {"accuracy": 0.083784, "f1_macro": 0.017179}, "3d51a65a"),
@@ -122,6 +130,10 @@ LINEAR = {
     "ozone-ltc": {"f1": 0.058824, "auprc": 0.548946},
     "person-partial": {"accuracy": 0.480363, "f1_macro": 0.178839},
     "person-ltc": {"accuracy": 0.409722, "f1_macro": 0.151969},
+    "quadrotor-velocity": {"mse": 0.317264, "mae": 0.427374},
+    "quadrotor-velocity-ood": {"mse": 1.528950, "mae": 0.955186},
+    "quadrotor-displacement": {"mse": 0.058954, "mae": 0.167148},
+    "quadrotor-displacement-ood": {"mse": 0.083507, "mae": 0.202312},
     "mnist-rows": {"accuracy": 0.382600, "f1_macro": 0.337725},
     "mnist-events": {"accuracy": 0.205900, "f1_macro": 0.068001},
     "japanese-vowels": {"accuracy": 0.975676, "f1_macro": 0.976799},
@@ -181,6 +193,10 @@ FOLDS = {
     "ozone-ltc": 1,
     "person-partial": 3,
     "person-ltc": 1,
+    "quadrotor-velocity": 5,
+    "quadrotor-velocity-ood": 1,
+    "quadrotor-displacement": 5,
+    "quadrotor-displacement-ood": 1,
     "mnist-rows": 7,
     "mnist-events": 7,
     "japanese-vowels": 2,

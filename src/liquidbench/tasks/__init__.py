@@ -18,12 +18,15 @@ from typing import Any
 from liquidbench import conditions
 from liquidbench.tasks import (
     conditioned,
+    dynamics,
     flight,
+    gait,
     icu,
     invariance,
     mnist,
     mujoco_traces,
     person,
+    quadrotor,
     series,
     synthetic,
     uci,
@@ -55,6 +58,10 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "ozone-ltc": series.ozone_ltc,
     "person-partial": person.person_partial,
     "person-ltc": person.person_ltc,
+    "quadrotor-velocity": quadrotor.velocity,
+    "quadrotor-velocity-ood": quadrotor.velocity_ood,
+    "quadrotor-displacement": quadrotor.displacement,
+    "quadrotor-displacement-ood": quadrotor.displacement_ood,
     "mnist-rows": mnist.mnist_rows,
     "mnist-events": mnist.mnist_events,
     "japanese-vowels": uea.japanese_vowels,
@@ -70,11 +77,15 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "spurious-fourier": invariance.spurious_fourier,
     "tcmnist-source": invariance.tcmnist_source,
     "tcmnist-step": invariance.tcmnist_step,
+    "halfcheetah-loop": gait.halfcheetah_loop,
+    "walker2d-loop": gait.walker2d_loop,
     "flight": flight.flight,
     "flight-velocity": flight.flight_velocity,
     "flight-lost": flight.flight_lost,
     "flight-sequence": flight.flight_sequence,
     "flight-hidden": flight.flight_hidden,
+    "hidden-dynamics": dynamics.hidden_dynamics,
+    "hidden-dynamics-uneven": dynamics.hidden_dynamics_uneven,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")
