@@ -16,7 +16,7 @@ import pytest
 
 from liquidbench import tasks
 from liquidbench.facts import Facts
-from liquidbench.tasks import files, icu, mnist, mujoco_traces, person, quadrotor, series, synthetic, uci, uea
+from liquidbench.tasks import files, flight, icu, mnist, mujoco_traces, person, quadrotor, series, synthetic, uci, uea
 from liquidbench.tasks.excerpts import make
 from liquidbench.tasks.task import SPLITS, check
 
@@ -257,7 +257,8 @@ def task(request):
 
 
 def test_no_task_goes_unchecked():
-    assert set(tasks.names()) == set(RECORDED) == set(LINEAR) == set(FOLDS)
+    # Flights are simulated on first use, and have tests of their own.
+    assert set(tasks.names()) - set(flight.MISSIONS) == set(RECORDED) == set(LINEAR) == set(FOLDS)
 
 
 @every_name
