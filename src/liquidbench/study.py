@@ -124,6 +124,8 @@ STEPS: Mapping[str, int] = {
     "flight-lost": 2_000,
     "flight-sequence": 2_000,
     "flight-hidden": 2_000,
+    "hidden-dynamics": 3_000,
+    "hidden-dynamics-uneven": 3_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
