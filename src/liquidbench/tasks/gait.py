@@ -366,9 +366,9 @@ def _loop(robot: Robot) -> Task:
     Raises:
         ImportError: if the simulator is not installed.
     """
-    if missing := [name for name in ("gymnasium", "mujoco") if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in ("gymnasium", "mujoco", "imageio") if importlib.util.find_spec(name) is None]:
         raise ImportError(
-            f"the task {robot.name}-loop needs {' and '.join(missing)}: pip install 'liquidrnn[flight]'",
+            f"the task {robot.name}-loop needs {', '.join(missing)}: pip install 'liquidrnn[flight]'",
             name=missing[0],
         )
     weights = (EXPERTS / f"{robot.name}.npz").read_bytes()
