@@ -14,7 +14,7 @@ from liquidbench.training.policy import measure_policy
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco")
 
-ROBOTS = [pytest.param(robot, id=robot.name) for robot in (gait.CHEETAH, gait.WALKER)]
+ROBOTS = [pytest.param(robot, id=robot.name) for robot in gait.ROBOTS.values()]
 WORLDS = [
     ("longer_gaps", 1.0),
     ("angle_noise", 0.1),
@@ -109,9 +109,9 @@ def test_late_actions_are_those_of_so_many_frames_before():
 
 
 def test_a_world_changes_the_model_that_it_names_and_no_other():
-    usual = gait._simulator(gait.WALKER, gait.World()).model
-    changed = gait._simulator(gait.WALKER, gait.World(mass=1.5, friction=0.25, gravity=1.1)).model
-    original = gymnasium.make("Walker2d-v5").unwrapped.model
+    usual = gait._simulator(gait.CHEETAH, gait.World()).model
+    changed = gait._simulator(gait.CHEETAH, gait.World(mass=1.5, friction=0.25, gravity=1.1)).model
+    original = gymnasium.make("HalfCheetah-v5").unwrapped.model
     for name, factor in (("body_mass", 1.5), ("body_inertia", 1.5), ("geom_friction", 0.25)):
         np.testing.assert_array_equal(getattr(usual, name), getattr(original, name))
         np.testing.assert_allclose(getattr(changed, name), factor * getattr(original, name))
