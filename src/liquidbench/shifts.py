@@ -328,6 +328,51 @@ WORLDS: Mapping[str, Shift] = {
             {"at_least": 0.0, "at_most": 5.0},
         ),
         Shift(
+            "payload",
+            "Payload, as a share of the drone's mass",
+            "a payload of {n} of the drone's mass",
+            (0.2, 0.4, 0.6),
+            {"at_least": 0.0, "at_most": 2.0},
+            True,
+        ),
+        Shift(
+            "weak_motor",
+            "Thrust that one motor has lost",
+            "one motor without {n} of its thrust",
+            (0.1, 0.2, 0.3),
+            {"at_least": 0.0, "at_most": 0.9},
+            True,
+        ),
+        Shift(
+            "command_delay",
+            "Delay of commands beyond those of training, in milliseconds",
+            "commands {n} ms later",
+            (10.0, 20.0, 30.0),
+            {"at_least": 0.0, "at_most": 75.0},
+        ),
+        Shift(
+            "uneven_control",
+            "Variation of the time between commands, as a share of the usual time",
+            "times between commands that vary by {n}",
+            (0.5, 0.8, 1.0),
+            _WHOLE_SHARE,
+            True,
+        ),
+        Shift(
+            "slow_control",
+            "Milliseconds added to the time between commands",
+            "commands every {n} ms more",
+            (10.0, 20.0, 30.0),
+            {"at_least": 0.0, "at_most": 100.0},
+        ),
+        Shift(
+            "state_noise",
+            "Errors of position in metres, and of all else in proportion",
+            "errors of position of {n} m",
+            (0.02, 0.05, 0.1),
+            {"at_least": 0.0, "at_most": 1.0},
+        ),
+        Shift(
             "longer_gaps",
             "Rise of the time between observations",
             "{n} more time between observations",
@@ -395,7 +440,7 @@ def place_of(key: str) -> tuple[int, list[int], str]:
     """Sort key of shifts by their key in results: in the order of `SHIFTS` and `WORLDS`, composed ones last."""
     names = [part.partition("@")[0] for part in key.split("+")]
     known = [*SHIFTS, *WORLDS]
-    return len(names), [known.index(name) if name in SHIFTS else len(known) for name in names], key
+    return len(names), [known.index(name) if name in known else len(known) for name in names], key
 
 
 def _composed(parts: Sequence[Shift]) -> Shift:

@@ -18,6 +18,7 @@ from typing import Any
 from liquidbench import conditions
 from liquidbench.tasks import (
     conditioned,
+    dynamics,
     flight,
     gait,
     icu,
@@ -82,6 +83,8 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "flight-lost": flight.flight_lost,
     "flight-sequence": flight.flight_sequence,
     "flight-hidden": flight.flight_hidden,
+    "hidden-dynamics": dynamics.hidden_dynamics,
+    "hidden-dynamics-uneven": dynamics.hidden_dynamics_uneven,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")
