@@ -1565,3 +1565,8 @@ def test_currencies_are_units(guess):
         y=pl.Series(np.random.default_rng(2).normal(size=200)),
     )
     assert any("'Währung' says that values are in 'CHF', 'SEK'" in line for line in guess(frame)[1])
+
+
+def test_flags_are_no_identifiers_and_a_number_sign_is_a_number(guess):
+    assert words.is_named("subject#") and words.is_named("Pump station #") and words.is_named("run")
+    assert not words.is_named("is_run") and not words.is_named("has_file")

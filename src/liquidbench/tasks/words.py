@@ -452,7 +452,10 @@ _WHO = (
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
-_NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?!(?:is|has|was)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name|#))?",
+    re.IGNORECASE,
+)
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _PROPERTY = re.compile(
     r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
