@@ -372,6 +372,19 @@ WORLDS: Mapping[str, Shift] = {
             (0.1, 0.2, 0.3),
             {"at_least": 0.0, "at_most": 1.0},
         ),
+        Shift(
+            "longer_gaps",
+            "Rise of the time between observations",
+            "{n} more time between observations",
+            (0.25, 0.5, 1.0),
+            _ANY,
+            percent=True,
+        ),
+        Shift("angle_noise", "Noise on observed angles, in rad", "noise of {n} rad", (0.02, 0.05, 0.1), _ANY),
+        Shift("added_mass", "Rise of all masses", "{n} more mass", (0.1, 0.25, 0.5), _ANY, percent=True),
+        Shift("slippery", "Loss of friction", "{n} less friction", (0.25, 0.5, 0.75), _SHARE, percent=True),
+        Shift("gravity", "Rise of gravity", "{n} more gravity", (0.1, 0.25, 0.5), _ANY, percent=True),
+        Shift("late_actions", "Delay of actions, in seconds", "actions {n} s late", (0.01, 0.02, 0.04), _ANY),
     )
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
@@ -427,7 +440,7 @@ def place_of(key: str) -> tuple[int, list[int], str]:
     """Sort key of shifts by their key in results: in the order of `SHIFTS` and `WORLDS`, composed ones last."""
     names = [part.partition("@")[0] for part in key.split("+")]
     known = [*SHIFTS, *WORLDS]
-    return len(names), [known.index(name) if name in SHIFTS else len(known) for name in names], key
+    return len(names), [known.index(name) if name in known else len(known) for name in names], key
 
 
 def _composed(parts: Sequence[Shift]) -> Shift:

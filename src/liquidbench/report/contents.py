@@ -24,6 +24,7 @@ from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
 from liquidbench.report.task_summary import TaskSummary, decimals, marks
+from liquidbench.report.worlds import Worlds, worlds
 from liquidbench.statistics import (
     ALPHA,
     CERTAINTY_RULE,
@@ -35,9 +36,12 @@ from liquidbench.statistics import (
     FEWEST_SEEDS,
     GROUP_RULE,
     MATCHUP_RULE,
+    ORACLE,
     PROSPECT_RULE,
+    WORLD_RULE,
     Comparison,
     Interval,
+    InWorlds,
     Pair,
 )
 from liquidbench.study import MATCHINGS, Study, Training, task_name
@@ -155,6 +159,7 @@ class TaskPage:
     learning: list[Figure]
     tuning: Figure | None
     tuning_words: str
+    worlds: Worlds | None
     robustness: list[Figure]
     shifts: Table | None
     shifts_left_out: list[str]
@@ -239,7 +244,11 @@ def page(
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
-    pages = [_task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ())) for task in found]
+    away = {one.task: one for one in comparison.worlds}
+    pages = [
+        _task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ()), away.get(task.name))
+        for task in found
+    ]
     # Conditioned tasks have pages of their own, but are no further tasks.
     bases = [task for task in found if not parted(task.name)[1]]
     close, several = len(bases) >= MANY_TASKS, sum(bool(task.spreads) for task in bases) > 1
@@ -283,6 +292,7 @@ def page(
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
         + [DEGRADATION_RULE] * bool(comparison.shifts)
         + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses)
+        + [WORLD_RULE] * bool(comparison.worlds)
         + [ELAPSED_RULE] * bool(comparison.elapsed)
         + [CERTAINTY_RULE] * any(one.runs for one in comparison.certainties),
         environment=_environment(rows),
@@ -318,11 +328,14 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation]) -> TaskPage:
+def _task_page(
+    task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation], in_worlds: InWorlds | None
+) -> TaskPage:
     tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
     many = len(task.pairs) > MOST_DRAWN_PAIRS
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
     shifted = tables.shifts(task, f"{anchor}-shifts") if task.effects else None
+    away = worlds(task, in_worlds, f"{anchor}-worlds")
     _, condition = parted(task.name)
     sure = tables.certainty(task, f"{anchor}-certainty") if any(one.runs for one in task.certainties) else None
     return TaskPage(
@@ -338,6 +351,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Seque
         learning=charts.learning(task),
         tuning=tuning,
         tuning_words=tuning_words,
+        worlds=away,
         robustness=charts.robustness(task),
         shifts=shifted,
         shifts_left_out=_shifts_left_out(study, task),
@@ -362,7 +376,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Seque
         tables=[
             tables.scores(task, anchor),
             tables.pairs(task, f"{anchor}-pairs"),
-            *filter(None, (loop, shifted, sure)),
+            *filter(None, (loop, away.table if away else None, shifted, sure)),
         ]
         if task.spreads
         else [],
@@ -462,6 +476,8 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
         return "There could be a verdict if a network were shown to be better than the best floor."
     if CHEAP in pair.reason:
         return "A verdict needs a separate search for each seed: mode full."
+    if ORACLE in pair.reason:
+        return "A verdict needs another rule of selection than an oracle."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
         return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
@@ -823,6 +839,21 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             "The validation score chooses the step and the trial.",
         )
     )
+    match search.selection:
+        case "environments":
+            halving = ""
+            choice = (
+                "A trial trains a network without each environment of training; the mean of their scores there chooses "
+                "the step and the trial. The network that is scored is then trained on all environments, up to that "
+                "step. With n environments, a search of k trials trains n times k networks, and this one."
+            )
+        case "oracle":
+            choice = (
+                "Not here: this study selects by an oracle. The test score chooses the step and the trial, so scores "
+                "say what could be reached by choosing well, and nothing about other data."
+            )
+    if search.selection != "oracle":
+        choice = f"{choice} Test data are built only then, and nothing is chosen on them."
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
     besides = [objectives.parse(one)[0].title for one in training.objectives if one != objectives.DEFAULT]
@@ -865,8 +896,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Test data come last",
-            f"{choice} Test data are built only then, and "
-            "nothing is chosen on them. Scalers are fitted on training data; no raw row is in two splits.",
+            f"{choice} Scalers are fitted on training data; no raw row is in two splits.",
         ),
         (
             "Intervals",

@@ -93,6 +93,21 @@ class MatrixCell:
     hover: str
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Some columns of `grouped_heat_map` under one head.
+
+    Attributes:
+        head: what they have in common; "" for nothing.
+        names: the head of each column.
+        cells: for each column, a cell of each row; None if nothing is known.
+    """
+
+    head: str
+    names: Sequence[str]
+    cells: Sequence[Sequence[MatrixCell | None]]
+
+
 def strip(
     title: str,
     rows: Sequence[Row],
@@ -425,6 +440,52 @@ def heat_map(title: str, marks: Sequence[Mark], rows: Sequence[tuple[str, Sequen
         for column, (mark, cell) in enumerate(zip(marks, cells, strict=True)):
             drawing.append(_heat_cell(cell, left + column * wide, y, wide, high, mark.label))
     return svg.drawing(title, left + wide * len(marks) + 4, top + high * len(rows) + 2, drawing)
+
+
+def grouped_heat_map(title: str, rows: Sequence[Mark], apart: int, groups: Sequence[Columns]) -> str:
+    """A table of models, one per row, whose columns are in groups; as many groups side by side as the page is wide.
+
+    Args:
+        title: description for screen readers.
+        rows: the models.
+        apart: how many of the last rows stand apart.
+        groups: the columns; the first group is repeated wherever rows begin anew.
+    """
+    full, wide, high, top, gap, between = 1060.0, 44.0, 26.0, 40.0, 12.0, 8.0
+    left = math.ceil(16.0 + svg.longest(mark.label for mark in rows))
+    widths = [max(wide * len(one.names), svg.width_of(one.head), svg.longest(one.names)) for one in groups]
+    bands: list[list[int]] = []
+    end = math.inf
+    for number_of in range(1, len(groups)):
+        if end + gap + widths[number_of] > full:
+            bands.append([0])
+            end = left + widths[0]
+        bands[-1].append(number_of)
+        end += gap + widths[number_of]
+    drawing, y, reach = [], 0.0, 0.0
+    for band in bands or [[0]]:
+        places = [y + top + high * row + between * (row >= len(rows) - apart) for row in range(len(rows))]
+        for mark, place in zip(rows, places, strict=True):
+            drawing.append(
+                svg.group(mark, [svg.words(mark.label, left - 10, place + high / 2 + 4, "name", "end")], None)
+            )
+        x = float(left)
+        for one, across in ((groups[group], widths[group]) for group in band):
+            start = x + (across - wide * len(one.names)) / 2
+            if one.head:
+                drawing.append(svg.words(one.head, x + across / 2, y + 12, "head", "middle"))
+                drawing.append(
+                    f'<path class="axis" d="M{start + 1:.1f} {y + 18:.1f}h{wide * len(one.names) - 2:.1f}"/>'
+                )
+            for name, cells in zip(one.names, one.cells, strict=True):
+                drawing.append(svg.words(name, start + wide / 2, y + 33, "ticks", "middle"))
+                for mark, place, cell in zip(rows, places, cells, strict=True):
+                    drawing.append(_heat_cell(cell, start, place, wide, high, mark.label))
+                start += wide
+            x += across + gap
+        reach = max(reach, x - gap)
+        y = places[-1] + high + 20
+    return svg.drawing(title, reach + 4, y - 16, drawing)
 
 
 def _heat_cell(

@@ -315,15 +315,57 @@ def shifts(task: TaskSummary, name: str) -> Table:
                         "left_out": found.left_out,
                     }
                 )
+    away = all(recorded(key).is_world for key in task.effects)
+    changes, unchanged = ("world changes", "in the world of training") if away else ("data shift", "on unchanged data")
     return Table(
         name,
         "Shifts",
-        f"{task.title}: what the models lose in {task.metric_label} when the data shift: the area under the drop over "
+        f"{task.title}: what the models lose in {task.metric_label} when the {changes}: the area under the drop over "
         f"the levels, the strongest at 1, with 95 % intervals over {task.over}s; in brackets as a share of the "
         "model’s lead over the trivial predictor. Less is better. Bold: loses least, or can be compared with the one "
-        "that does and is not shown to lose more. A model with a poor score on unchanged data has little to lose.",
+        "that does and is not shown to lose more. A model with a poor score "
+        f"{unchanged} has little to lose.",
         [("Model", False), *((recorded(key).title, True) for key in task.effects)],
         list(rows.values()),
+        records,
+    )
+
+
+def worlds(task: TaskSummary, name: str) -> Table:
+    """The scores in each world at each level: a row for each, a column for each model and policy."""
+    models, policies = task.best_first("matched"), task.policies_judged
+    places = [("", 0.0), *((key, level) for key in task.shifts if recorded(key).is_world for level in task.levels(key))]
+    rows, records = [], []
+    for key, level in places:
+        # The level 0 of each world is the world of training.
+        if key and not level:
+            continue
+        spreads = {model: task.shifted(model, key, level) for model in models}
+        spreads |= {policy: task.policy(policy, key, level) for policy in policies}
+        words = recorded(key).told(level) if key else "the world of training"
+        texts = [f"{task.text(one.mean)} {task.span(one.interval)}".strip() if one else "" for one in spreads.values()]
+        rows.append([words[:1].upper() + words[1:], *texts])
+        records += [
+            {
+                "task": task.name,
+                "metric": task.metric,
+                "world": key,
+                "level": level,
+                "who": who,
+                "policy": who in policies,
+                "mean": one.mean if one else None,
+                **_ends(one.interval if one else None),
+                "seeds": len(one.values) if one else 0,
+            }
+            for who, one in spreads.items()
+        ]
+    return Table(
+        name,
+        "Worlds",
+        f"{task.title}: {task.score_label}, in each world at each level. Means over {task.over}s with 95 % intervals; "
+        "networks learnt in the world of training alone.",
+        [("World", False), *((model, True) for model in models), *((f"{one} (policy)", True) for one in policies)],
+        rows,
         records,
     )
 

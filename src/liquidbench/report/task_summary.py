@@ -93,7 +93,8 @@ class TaskSummary:
 
     Attributes:
         searches: validation scores of the trials of each search, by compared model; None if a trial failed.
-        policies: measurements of rollouts of the task's policies, by policy and measurement, means over runs.
+        policies: measurements of rollouts of the task's policies in the world of training, by policy and measurement,
+            means over runs.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class TaskSummary:
         self._shifted = self._on_shifted_data(fits)
         self._looped = self._in_loops(fits)
         self.policies = self._of_policies(fits)
+        self._policies_judged = self._judged_policies(fits)
 
     @property
     def direction(self) -> str:
@@ -255,6 +257,17 @@ class TaskSummary:
             return self.spreads.get((model, "matched")) if level == 0 else None
         return self._spread(values, self.facts.measure)
 
+    @property
+    def policies_judged(self) -> list[str]:
+        """The task's policies that have the score of the verdict, the best first."""
+        found = {policy: fmean(values) for (policy, key, _), values in self._policies_judged.items() if not key}
+        return sorted(found, key=lambda policy: found[policy], reverse=self.higher)
+
+    def policy(self, policy: str, world: str, level: float) -> Spread | None:
+        """The score of one of the task's policies in a world, "" for that of training."""
+        values = self._policies_judged.get((policy, world, level), ())
+        return self._spread(values, self.facts.measure) if values else None
+
     def measured_in_loop(self, model: str, variant: str, measure: Measure) -> Spread | None:
         """The measurements of a model's rollouts on test."""
         values = self._looped.get((model, variant, measure.name), ())
@@ -278,12 +291,26 @@ class TaskSummary:
 
     def _of_policies(self, fits: pl.DataFrame) -> dict[str, dict[str, float]]:
         names = {measure.name for measure in self.facts.measurements}
-        rows = fits.filter(pl.col("metric").cast(pl.String).str.contains(":", literal=True), pl.col("split") == "test")
+        named = pl.col("metric").cast(pl.String).str.contains(":", literal=True)
+        rows = fits.filter(named, pl.col("split") == "test", pl.col("corruption") == "")
         found: dict[str, dict[str, float]] = {}
         for metric, value in sorted(rows.group_by("metric").agg(pl.col("value").mean()).iter_rows()):
             policy, _, name = metric.partition(":")
             if name in names:
                 found.setdefault(policy, {})[name] = value
+        return found
+
+    def _judged_policies(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
+        """Main scores by policy, key of the world and level, one per seed, or one per split as a mean over seeds."""
+        named = pl.col("metric").cast(pl.String)
+        own = named.str.ends_with(results.policy_metric("", self.metric))
+        rows = fits.filter(own, pl.col("split") == "test").with_columns(named)
+        single, place = "seed" if self.splits == 1 else "fold", ("metric", "corruption", "level")
+        found: dict[tuple[str, str, float], tuple[float, ...]] = {}
+        rows = rows.group_by(*place, single).agg(pl.col("value").mean()).sort(single)
+        for name, key, level, value in rows.select(*place, "value").iter_rows():
+            at = (name.partition(":")[0], key, round(level, 9))
+            found[at] = (*found.get(at, ()), value)
         return found
 
     def _on_shifted_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:

@@ -4,7 +4,7 @@ Pure functions on arrays are in `inference`. `compare` applies them to a study's
 (`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
 is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
 `cost` what a better score costs, `degradation` what is lost when the data shift, `elapsed` whether elapsed time is
-used, `certainty` whether models know what they do not know.
+used, `certainty` whether models know what they do not know, `worlds` what changes with the world of a closed loop.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -63,6 +63,7 @@ from liquidbench.statistics.pairs import PROSPECT_RULE as PROSPECT_RULE
 from liquidbench.statistics.pairs import Pair as Pair
 from liquidbench.statistics.pairs import Prospect as Prospect
 from liquidbench.statistics.task_results import CHEAP as CHEAP
+from liquidbench.statistics.task_results import ORACLE as ORACLE
 from liquidbench.statistics.task_results import Standing as Standing
 from liquidbench.statistics.task_results import floors as floors
 from liquidbench.statistics.task_results import test_to_train as test_to_train
@@ -70,3 +71,7 @@ from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement
 from liquidbench.statistics.verdict import Verdict as Verdict
 from liquidbench.statistics.verdict import compare as compare
+from liquidbench.statistics.worlds import WORLD_RULE as WORLD_RULE
+from liquidbench.statistics.worlds import Foretold as Foretold
+from liquidbench.statistics.worlds import InWorlds as InWorlds
+from liquidbench.statistics.worlds import WorldVerdict as WorldVerdict

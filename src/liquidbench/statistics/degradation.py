@@ -25,13 +25,14 @@ from liquidbench.statistics.task_results import FLOORS, FoldAndSeed, TaskResults
 from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 DEGRADATION_RULE = (
-    "When the data shift, a drop is the score on unchanged data minus that on shifted data of the same run (for errors "
-    "the reverse), so that more is worse. The area is that under the drops over the levels, by trapezoids, with the "
-    "strongest level at 1: the mean drop from no shift to the strongest. A relative drop is its share of the lead of "
-    "the model's mean over the trivial predictor; 100 % is all that was learnt. “Shown”: the areas of two models in "
-    "the same runs differ by more than the smallest difference that counts, in a paired test with p below "
-    f"{ALPHA:g} after Holm's correction for all pairs of one task and shift; several shifts are not corrected for each "
-    "other. These claims cover seeds (or splits), not other test recordings."
+    "When the data shift, or the world of a closed loop changes, a drop is the score on unchanged data (in the world "
+    "of training) minus that on shifted data (in the other world) of the same run (for errors the reverse), so that "
+    "more is worse. The area is that under the drops over the levels, by trapezoids, with the strongest level at 1: "
+    "the mean drop from no shift to the strongest. A relative drop is its share of the lead of the model's mean over "
+    "the trivial predictor; 100 % is all that was learnt. “Shown”: the areas of two models in the same runs differ by "
+    f"more than the smallest difference that counts, in a paired test with p below {ALPHA:g} after Holm's correction "
+    "for all pairs of one task and shift; several shifts are not corrected for each other. These claims cover seeds "
+    "(or splits), not other test recordings."
 )
 
 FAMILY_SHIFT_RULE = (

@@ -65,6 +65,8 @@ CONSTANT = "the best constant"
 
 CHEAP = "one search serves all seeds (mode: cheap), so what another search would have chosen is unknown"
 
+ORACLE = "test itself chose settings and steps (selection: oracle), so scores say what could be reached, not what is"
+
 SELECTIONS = {
     "validation": "validation score, other seeds",
     "test": "test score, other seeds (an oracle)",
@@ -107,11 +109,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """One run's scores; NaN if it failed."""
+    """One run's scores; NaN if it failed. `selecting` is the validation score that chose the network."""
 
     test: float
     validation: float
     run: str = ""
+    selecting: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +170,14 @@ class TaskResults:
         smallest_difference: float,
         families: Mapping[str, Family],
         cheap: bool = False,
+        oracle: bool = False,
         without: Without | None = None,
         shifted: Mapping[str, Shifted] | None = None,
+        policies: Mapping[str, Mapping[str, Mapping[float, float]]] | None = None,
     ):
-        self.shifted = shifted or {}
+        self.shifted, self.policies = shifted or {}, policies or {}
         self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
-        self.costs, self.circumstances, self.families = costs, circumstances, families
+        self.costs, self.circumstances, self.families, self.oracle = costs, circumstances, families, oracle
         self.fallbacks, self.loads = fallbacks, loads
         told = facts or Facts()
         self.facts, self._without = told, without
@@ -296,6 +301,7 @@ class TaskResults:
         """
         joined, sides = copy(self), []
         joined.cells, joined.trainings, joined.cheap = {}, {}, self.cheap or other.cheap
+        joined.oracle = self.oracle or other.oracle
         for task in (self, other):
             found = {f"{model} on {task.name}": model for model in models}
             joined.cells |= {(name, "matched"): task.cells[model, "matched"] for name, model in found.items()}
@@ -320,6 +326,33 @@ class TaskResults:
                 for run, cell in self.cells[model, "matched"].items()
             }
             for model, found in losses.items()
+        }
+        return other
+
+    def under(self, keys: Sequence[str]) -> "TaskResults":
+        """The same runs judged by their scores under some shifts: means over the levels of each, then over the shifts.
+
+        Args:
+            keys: keys of `shifted`. A run without a score at every level of each counts as not finished.
+        """
+        levels = {
+            key: {level for runs in self.shifted[key].values() for found in runs.values() for level in found if level}
+            for key in keys
+        }
+
+        def score(model: str, run: FoldAndSeed) -> float:
+            known = {key: self.shifted[key].get(model, {}).get(run, {}) for key in keys}
+            if not all(known[key].keys() >= levels[key] for key in keys):
+                return math.nan
+            return fmean(fmean(known[key][level] for level in sorted(levels[key])) for key in keys)
+
+        other = copy(self)
+        # The recordings of test have no part in what happens in another world.
+        other._without = None
+        other.cells = {
+            (model, variant): {run: replace(cell, test=score(model, run)) for run, cell in runs.items()}
+            for (model, variant), runs in self.cells.items()
+            if variant == "matched"
         }
         return other
 
@@ -415,6 +448,8 @@ class TaskResults:
         reasons = [words for model in involved if (words := self.cut_short(model))]
         if self.cheap:
             reasons.append(CHEAP)
+        if self.oracle:
+            reasons.append(ORACLE)
         if not runs:
             reasons.append("they share no seed that both finished")
         elif len(pairs) < FEWEST_SEEDS:
@@ -578,6 +613,7 @@ def results_by_task(
     for task in sorted(names):
         # One task's rows at a time: a large study has millions.
         rows = frame.filter(pl.col("task") == task).collect()
+        searches = rows.filter(pl.col("variant") == "matched")["search"].cast(pl.String).drop_nulls().unique().to_list()
         found.append(
             TaskResults(
                 name=task,
@@ -591,9 +627,11 @@ def results_by_task(
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
                 families=families,
-                cheap="cheap" in rows.filter(pl.col("variant") == "matched")["search"].unique(),
+                cheap=any(search.startswith("cheap") for search in searches),
+                oracle=any(search.endswith("oracle") for search in searches),
                 without=partial(_without, without, tasks[task].metric) if without and task in tasks else None,
                 shifted=_shifted(rows, tasks[task].metric) if task in tasks else None,
+                policies=_policies(rows, tasks[task].metric) if task in tasks else None,
             )
         )
     return found
@@ -639,10 +677,10 @@ def _cells(
     """A task's main scores, by model and variant, then by split and seed."""
     fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
-    metrics = {} if facts is None else {task: facts.metric}
-    test, validation = (
-        dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
-        for split in ("test", "validation")
+    main, chosen = (None, None) if facts is None else (facts.metric, facts.selecting.name)
+    test, validation, selecting = (
+        dict(results.main_scores(fits, {task: metric} if metric else {}, split).select("run", "value").iter_rows())
+        for metric, split in ((main, "test"), (main, "validation"), (chosen, "validation"))
     )
     cells: dict[tuple[str, str], dict[FoldAndSeed, _Scores]] = {}
     order = {model: place for place, model in enumerate(in_order(set(fits["model"]), families))}
@@ -663,6 +701,7 @@ def _cells(
             math.nan if nothing else test.get(run, math.nan),
             math.nan if nothing else validation.get(run, math.nan),
             run,
+            math.nan if nothing else selecting.get(run, math.nan),
         )
     return cells
 
@@ -682,6 +721,22 @@ def _shifted(rows: pl.DataFrame, metric: str) -> dict[str, dict[str, dict[FoldAn
     for key, model, fold, seed, level, value in columns.iter_rows():
         found.setdefault(key, {}).setdefault(model, {}).setdefault((fold, seed), {})[level] = value
     return {key: found[key] for key in sorted(found, key=place_of)}
+
+
+def _policies(rows: pl.DataFrame, metric: str) -> dict[str, dict[str, dict[float, float]]]:
+    """Mean scores of the task's policies, by policy, key of the shift ("" for none) and level."""
+    named = pl.col("metric").cast(pl.String)
+    scores = rows.filter(
+        named.str.ends_with(results.policy_metric("", metric)),
+        pl.col("split") == "test",
+        pl.col("status") == "done",
+        pl.col("value").is_finite(),
+    )
+    means = scores.group_by(named, "corruption", "level").agg(pl.col("value").mean())
+    found: dict[str, dict[str, dict[float, float]]] = {}
+    for name, key, level, value in means.sort("metric", "corruption", "level").iter_rows():
+        found.setdefault(name.partition(":")[0], {}).setdefault(key, {})[level] = value
+    return found
 
 
 def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
