@@ -85,6 +85,7 @@ STEPS: Mapping[str, int] = {
     "cheetah": 4_000,
     "cheetah-excerpt": 4_000,
     "walker": 6_000,
+    "halfcheetah-loop": 1_000,
     "physionet2012": 1_000,
     "physionet2012-official": 1_000,
     "physionet2012-raindrop": 1_000,
@@ -124,6 +125,8 @@ STEPS: Mapping[str, int] = {
     "flight-lost": 2_000,
     "flight-sequence": 2_000,
     "flight-hidden": 2_000,
+    "hidden-dynamics": 3_000,
+    "hidden-dynamics-uneven": 3_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,8 @@ SLOW = (
     *("tcmnist-source", "tcmnist-step", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
 )
 """Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick."""
+SIMULATED = ("halfcheetah-loop",)
+"""Tasks whose recordings a simulator makes."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
     "occupancy": ((379, 63, 389), {"accuracy": 0.756705, "auprc": 0.243295}, "3ae085d7"),
@@ -71,6 +74,7 @@ RECORDED = {
     "cheetah": ((980, 192, 320), {"mse": 1.272051, "mae": 0.823888}, "301a163d"),
     "cheetah-excerpt": ((588, 64, 96), {"mse": 0.958188, "mae": 0.787056}, "7d65e6dc"),
     "walker": ((9984, 375, 569), {"mse": 0.202910, "r2": 0.798525}, "70c06959"),
+    "halfcheetah-loop": ((480, 64, 64), {"mse": 0.993784, "mae": 0.829538}, "3433916c"),
     "physionet2012": ((3200, 800, 4000), {"auroc": 0.5, "auprc": 0.142}, "6dfcb0db"),
     "physionet2012-official": ((3200, 800, 8000), {"auroc": 0.5, "auprc": 0.144125}, "f26e36e9"),
     "physionet2012-raindrop": ((9590, 1199, 1199), {"auroc": 0.5, "auprc": 0.131776}, "f26e36e9"),
@@ -105,6 +109,8 @@ RECORDED = {
     "spurious-fourier": ((6400, 1600, 4000), {"accuracy": 0.4935}, ""),
     "tcmnist-source": ((9332, 2334, 5833), {"accuracy": 0.488065}, ""),
     "tcmnist-step": ((10500, 3500, 3500), {"accuracy": 0.480286}, ""),
+    "hidden-dynamics": ((800, 100, 100), {"mse": 0.931049, "mae": 0.737766}, "9ce084cb"),
+    "hidden-dynamics-uneven": ((800, 100, 100), {"mse": 0.919435, "mae": 0.732899}, "d34a99c7"),
 }
 # What a linear model without memory gets on test, by the main metric and another.
 LINEAR = {
@@ -115,6 +121,7 @@ LINEAR = {
     "cheetah": {"mse": 0.423811, "mae": 0.398956},
     "cheetah-excerpt": {"mse": 0.296171, "mae": 0.368240},
     "walker": {"mse": 0.139159, "mae": 0.197070},
+    "halfcheetah-loop": {"mse": 0.347046, "mae": 0.461361},
     "physionet2012": {"auroc": 0.843546, "auprc": 0.536749},
     "physionet2012-official": {"auroc": 0.847052, "auprc": 0.525888},
     "physionet2012-raindrop": {"auroc": 0.854747, "auprc": 0.498335},
@@ -149,6 +156,8 @@ LINEAR = {
     "spurious-fourier": {"accuracy": 0.50925},
     "tcmnist-source": {"accuracy": 0.102406},
     "tcmnist-step": {"accuracy": 0.106857},
+    "hidden-dynamics": {"mse": 0.513279, "mae": 0.516779},
+    "hidden-dynamics-uneven": {"mse": 0.491771, "mae": 0.510169},
 }
 
 
@@ -161,6 +170,9 @@ def mark(name: str):
     marks = []
     if name in FULL:
         marks.append(pytest.mark.skipif(lacks(name), reason=f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA"))
+    if name in SIMULATED:
+        lacking = [package for package in ("gymnasium", "imageio", "mujoco") if find_spec(package) is None]
+        marks.append(pytest.mark.skipif(bool(lacking), reason=f"no {', '.join(lacking)}; install the extra flight"))
     if name in SLOW:
         marks.append(pytest.mark.slow)
     return pytest.param(name, marks=marks)
@@ -178,6 +190,7 @@ FOLDS = {
     "cheetah": 3,
     "cheetah-excerpt": 4,
     "walker": 7,
+    "halfcheetah-loop": 1,
     "physionet2012": 5,
     "physionet2012-official": 1,
     "physionet2012-raindrop": 5,
@@ -212,6 +225,8 @@ FOLDS = {
     "spurious-fourier": 1,
     "tcmnist-source": 1,
     "tcmnist-step": 1,
+    "hidden-dynamics": 1,
+    "hidden-dynamics-uneven": 1,
 }
 LARGE = {"physionet2012": 0, "walker": 0, "parity-dense": 1, "parity-events": 1}
 """Tasks whose splits take seconds to build: outer splits above these are checked with the slow tests."""

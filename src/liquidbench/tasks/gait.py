@@ -1,4 +1,4 @@
-"""Robots that run and walk in a closed loop: policies that imitate an expert, in MuJoCo environments of Gymnasium.
+"""A robot that runs in a closed loop: policies that imitate an expert, in a MuJoCo environment of Gymnasium.
 
 The expert acts on the whole state. The policies see where the joints are and not how fast they move, and they see it at
 irregular times: after each action the robot moves on for a random number of frames of the simulator, with the same
@@ -51,7 +51,7 @@ class Robot:
     """An environment of Gymnasium, and when it is observed.
 
     Attributes:
-        name: ``halfcheetah`` or ``walker2d``.
+        name: what tasks and files of weights call it.
         environment: its id in Gymnasium.
         title: its name in reports.
         does: what it does, in words.
@@ -89,17 +89,8 @@ CHEETAH = Robot(
     usual=5,
     gaps=(2, 8),
 )
-WALKER = Robot(
-    name="walker2d",
-    environment="Walker2d-v5",
-    title="Walker2d",
-    does="walks",
-    page="https://gymnasium.farama.org/environments/mujoco/walker2d/",
-    joints=("thigh", "leg", "foot", "left thigh", "left leg", "left foot"),
-    frame=0.002,
-    usual=4,
-    gaps=(1, 7),
-)
+
+ROBOTS: Mapping[str, Robot] = {robot.name: robot for robot in (CHEETAH,)}
 
 
 @dataclass(frozen=True)
@@ -355,20 +346,15 @@ def halfcheetah_loop(data: str | os.PathLike[str] | None = None) -> Task:
     return _loop(CHEETAH)
 
 
-def walker2d_loop(data: str | os.PathLike[str] | None = None) -> Task:
-    """Walker2d in a closed loop; demonstrations are simulated on first use."""
-    return _loop(WALKER)
-
-
 def _loop(robot: Robot) -> Task:
     """The task of acting as the expert does.
 
     Raises:
         ImportError: if the simulator is not installed.
     """
-    if missing := [name for name in ("gymnasium", "mujoco") if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in ("gymnasium", "mujoco", "imageio") if importlib.util.find_spec(name) is None]:
         raise ImportError(
-            f"the task {robot.name}-loop needs {' and '.join(missing)}: pip install 'liquidrnn[flight]'",
+            f"the task {robot.name}-loop needs {', '.join(missing)}: pip install 'liquidrnn[flight]'",
             name=missing[0],
         )
     weights = (EXPERTS / f"{robot.name}.npz").read_bytes()
@@ -437,8 +423,7 @@ def _loop(robot: Robot) -> Task:
 def _demonstrated(raw: list[bytes]) -> dict[str, NDArray[Any]]:
     """All demonstrations of a robot, given its name and its expert's weights."""
     name, weights = raw
-    robot = {one.name: one for one in (CHEETAH, WALKER)}[name.decode()]
-    return demonstrations(robot, _expert(weights), seed=0, count=sum(SIZES.values()))
+    return demonstrations(ROBOTS[name.decode()], _expert(weights), seed=0, count=sum(SIZES.values()))
 
 
 def _expert(weights: bytes) -> Expert:
