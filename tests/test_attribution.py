@@ -178,10 +178,114 @@ def test_a_neuron_that_drives_nothing_has_no_effect():
     assert changes[2] == 0 and (changes[:2] != 0).all()
 
 
+def smaller(module, gates, unit):
+    """The torch module without a unit, whose rows and columns are deleted."""
+    units = module.hidden_size
+    other = type(module)(module.input_size, units - 1, batch_first=True)
+    rows = [gate * units + one for gate in range(gates) for one in range(units) if one != unit]
+    columns = [one for one in range(units) if one != unit]
+    with torch.no_grad():
+        other.weight_ih_l0.copy_(module.weight_ih_l0[rows])
+        other.weight_hh_l0.copy_(module.weight_hh_l0[rows][:, columns])
+        other.bias_ih_l0.copy_(module.bias_ih_l0[rows])
+        other.bias_hh_l0.copy_(module.bias_hh_l0[rows])
+    return other
+
+
+@pytest.mark.parametrize(("name", "gates"), [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
+def test_without_a_unit_a_network_is_the_smaller_one(name, gates):
+    module = getattr(nn, name)(3, 6, batch_first=True)
+    layer = getattr(lr, name)(3, 6, batch_first=True)
+    layer.recurrences[0].rnn.load_state_dict(module.state_dict())
+    x, unit = torch.randn(2, 9, 3), 4
+    with attribution.lesion(layer, units=[unit]):
+        output, end = layer(x)
+    expected, expected_end = smaller(module, gates, unit)(x)
+    others = [one for one in range(6) if one != unit]
+    torch.testing.assert_close(output[..., others], expected)
+    first, expected_first = (part if name != "LSTM" else part[0] for part in (end, expected_end))
+    torch.testing.assert_close(first[..., others], expected_first)
+    assert not output[..., unit].any()
+    torch.testing.assert_close(layer(x)[0], module(x)[0])
+
+
+SILENT = {
+    "CfC": lr.CfC,
+    "LTC": lr.LTC,
+    "CT-RNN": lr.CTRNN,
+    "GRU-D": lr.GRUD,
+    "ODE-RNN": lr.ODERNN,
+    "CT-GRU": lr.CTGRU,
+    "CT-LSTM": lr.CTLSTM,
+    "Phased LSTM": lr.PhasedLSTM,
+    "coRNN": lr.CoRNN,
+    "minLSTM": lr.MinLSTM,
+    "mixed memory": lambda *a, **k: lr.CfC(*a, mixed_memory=True, **k),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_silent_unit_is_zero_in_every_layer_and_speaks_again(name):
+    layer = SILENT[name](3, 6, batch_first=True)
+    x, dt = torch.randn(2, 7, 3), torch.rand(2, 7)
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    mask[0, 0] = mask[1, 3] = False
+    spans = {"timespans": dt} if layer.recurrences[0].uses_timespans else {}
+    whole = layer(x, mask=mask, **spans)[0]
+    with attribution.lesion(layer, units=[0, 4]):
+        without, _, trace = layer(x, mask=mask, return_trace=True, **spans)
+        torch.testing.assert_close(layer(x, mask=mask, **spans)[0], without)
+    assert not without[..., [0, 4]].any() and not trace["state"][..., [0, 4]].any()
+    others = [1, 2, 3, 5]
+    assert without[..., others].isfinite().all() and without[..., others].any()
+    # minLSTM has no connections among its units.
+    assert torch.allclose(without[..., others], whole[..., others]) == (name == "minLSTM")
+    assert torch.equal(layer(x, mask=mask, **spans)[0], whole)
+
+
+def test_units_count_on_over_recurrences():
+    layer = lr.GRU(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+    x = torch.randn(2, 5, 3)
+    with attribution.lesion(layer, units=[9, 14]):
+        output, h_n = layer(x)
+    # Units 8 to 11 are those of the upper layer forward, 12 to 15 backward.
+    assert not output[..., [1, 6]].any() and output[..., [0, 2, 3, 4, 5, 7]].all()
+    assert not h_n[2, :, 1].any() and not h_n[3, :, 2].any() and h_n[:2].all()
+    with pytest.raises(ValueError, match="units must be from 0 to 15, the last of the layer, but hold 16"):
+        attribution.lesion_effects(layer, lambda: 0.0, "units", [[16]])
+    with (
+        pytest.raises(ValueError, match=r"3 units and parts of \(2, 3\)"),
+        attribution.lesion(lr.LSTM(3, 3, proj_size=2), units=[0]),
+    ):
+        pass
+
+
+def test_effects_of_units_and_of_groups():
+    layer, x = lr.GRU(3, 5, batch_first=True), torch.randn(4, 6, 3)
+
+    def score():
+        return layer(x)[0].square().sum()
+
+    found = attribution.lesion_effects(layer, score, "units")
+    by_hand = []
+    for unit in range(5):
+        with attribution.lesion(layer, units=[unit]):
+            by_hand.append(score().item() - found.whole)
+    np.testing.assert_allclose(found.changes, by_hand, rtol=1e-6)
+    assert (found.changes < 0).all()
+    wired = lr.LTC(4, NCP, batch_first=True)
+    x = torch.randn(4, 6, 4)
+    pre, post, _ = wired.wiring.synapses
+    pairs = list(zip(pre, post, strict=True))
+    changes = attribution.lesion_effects(wired, lambda: wired(x)[0].sum(), "synapses", [pairs, pairs[:2], []]).changes
+    all_cut = wired.lesioned(wired.wiring.ablate(synapses=pairs))(x)[0].sum() - wired(x)[0].sum()
+    assert changes[0] == pytest.approx(all_cut.item(), rel=1e-5) and changes[2] == 0 != changes[1]
+
+
 def test_layers_without_wiring_are_refused():
     called = []
     with pytest.raises(ValueError, match="this GRU has no wiring"):
         attribution.lesion_effects(lr.GRU(3, 4), lambda: called.append(1) or 0.0)
     assert not called
-    with pytest.raises(ValueError, match="part must be 'neurons'"):
-        attribution.lesion_effects(lr.LTC(3, 4), lambda: 0.0, "units")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="part must be 'units'"):
+        attribution.lesion_effects(lr.LTC(3, 4), lambda: 0.0, "cells")  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
-"""Explains a kept network on test: attributions, time constants along records, and lesions.
+"""Explains a kept network on test: attributions, time constants along records, lesions of neurons, units and synapses.
 
 Nothing is trained. What it finds is stored by `liquidbench.explanations`, for reports to draw without torch.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ STEPS = 64
 """Points of the quadrature of integrated gradients."""
 
 MOST_UNITS = 64
-"""Neurons at most that are taken out, evenly spaced over those of the layer."""
+"""Neurons or units, and synapses, at most that are taken out, evenly spaced over those of the layer."""
 
 MOST_SEQUENCES = 256
 """Test sequences at most on which lesions are scored, evenly spaced."""
@@ -61,14 +61,15 @@ def explain(network: Kept, task: Task) -> Explanation:
     missing = []
     if any(record.time_constants is None for record in records):
         missing.append(f"{type(model.layer).__name__} has no time constants")
-    lesions = None
-    if model.layer.wiring is None:
-        missing.append(f"{type(model.layer).__name__} here has no single wiring to take neurons out of")
-    else:
-        try:
-            lesions = _lesions(model, task, data, scored)
-        except ValueError as error:
-            missing.append(f"Lesions have no effect that is defined: {error}")
+    lesions = synapses = None
+    try:
+        lesions = _lesions(model, task, data, scored, "units" if model.layer.wiring is None else "neurons")
+        if model.layer.wiring is None:
+            missing.append(f"{type(model.layer).__name__} here has no single wiring to take synapses out of")
+        else:
+            synapses = _lesions(model, task, data, scored, "synapses")
+    except ValueError as error:
+        missing.append(f"Lesions have no effect that is defined: {error}")
     return Explanation(
         run=about["origin"]["run"],
         model=_name(about["network"]),
@@ -78,6 +79,7 @@ def explain(network: Kept, task: Task) -> Explanation:
         records=records,
         lesions=lesions,
         missing=tuple(missing),
+        synapses=synapses,
     )
 
 
@@ -150,10 +152,11 @@ def _time_constants(
     return np.quantile(constants, QUANTILES, axis=1, method="nearest").astype(np.float32)
 
 
-def _lesions(model: SequenceModel, task: Task, data: Data, scored: Tensor) -> Lesions:
+def _lesions(
+    model: SequenceModel, task: Task, data: Data, scored: Tensor, part: Literal["units", "neurons", "synapses"]
+) -> Lesions:
     chosen = scored[_evenly(len(scored), MOST_SEQUENCES)]
-    wiring = model.layer.wiring
-    assert wiring is not None
+    layer, wiring = model.layer, model.layer.wiring
 
     @torch.no_grad()
     def score() -> float:
@@ -161,10 +164,19 @@ def _lesions(model: SequenceModel, task: Task, data: Data, scored: Tensor) -> Le
         targets, predictions = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
         return metrics.score(task.main, targets, predictions)
 
-    whole, effects = score(), []
-    units = _evenly(wiring.units, MOST_UNITS)
-    for unit in units:
-        with attribution.lesion(model.layer, neurons=[int(unit)]):
+    # What `attribution.lesion` takes, and what it is called.
+    every: list[tuple[dict[str, Any], str]]
+    if wiring is None:
+        every = [({"units": [unit]}, "") for unit in range(layer.hidden_size * len(layer.recurrences))]
+    elif part == "neurons":
+        every = [({"neurons": [unit]}, kind) for unit, kind in enumerate(wiring.kinds)]
+    else:
+        pairs = {name: list(zip(*getattr(wiring, name)[:2], strict=True)) for name in ("sensory_synapses", "synapses")}
+        named = {"sensory_synapses": "input", "synapses": "neuron"}
+        every = [({of: [pair]}, f"{named[of]} {pair[0]} to {pair[1]}") for of, those in pairs.items() for pair in those]
+    units, whole, effects = _evenly(len(every), MOST_UNITS), score(), []
+    for number in units:
+        with attribution.lesion(layer, **every[number][0]):
             effects.append(score() - whole)
     return Lesions(
         metric=task.main.label,
@@ -172,10 +184,11 @@ def _lesions(model: SequenceModel, task: Task, data: Data, scored: Tensor) -> Le
         whole=whole,
         units=units,
         effects=np.array(effects),
-        kinds=tuple(wiring.kinds[unit] for unit in units),
-        of_units=wiring.units,
+        kinds=tuple(every[number][1] for number in units),
+        of_units=len(every),
         sequences=len(chosen),
         of_sequences=len(scored),
+        part=part.removesuffix("s"),
     )
 
 

@@ -28,7 +28,9 @@ MOST = 2**28
 """Largest total size of a file's arrays, in bytes."""
 
 _ARRAYS = ("times", "spans", "values", "attributions", "time_constants")
-_UNITS, _EFFECTS, _ABOUT = "lesion_units", "lesion_effects", "about"
+_LESIONS = {"lesions": "lesion", "synapses": "synapse"}
+"""What lesions an explanation has, and how the names of their arrays begin."""
+_OF_LESIONS, _ABOUT = ("units", "effects"), "about"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +67,19 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Lesions:
-    """What a score becomes as single neurons are taken out.
+    """What a score becomes as single neurons, units or synapses are taken out.
 
     Attributes:
         metric: name of the score, as reports call it.
         higher_is_better: its direction.
         whole: the score without a lesion.
-        units: (n,) numbers of the neurons that were taken out, each alone.
+        units: (n,) numbers of those that were taken out, each alone.
         effects: (n,) score with a lesion minus ``whole``.
-        kinds: kind of each of them in the wiring.
-        of_units: number of neurons of the layer.
+        kinds: of neurons their kind in the wiring, of synapses what they connect; "" for units.
+        of_units: number of all of them in the layer.
         sequences: number of test sequences that were scored.
         of_sequences: number of those there are.
+        part: what they are: "neuron", "unit" or "synapse".
     """
 
     metric: str
@@ -88,6 +91,7 @@ class Lesions:
     of_units: int
     sequences: int
     of_sequences: int
+    part: str = "neuron"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +105,9 @@ class Explanation:
         time_unit: unit of all times.
         score: what is attributed, in words.
         records: a few predictions.
-        lesions: None if there are none.
+        lesions: of neurons, or of units of a layer without a wiring; None if there are none.
         missing: why something is missing, a sentence each.
+        synapses: lesions of synapses; None without a wiring.
     """
 
     run: str
@@ -113,6 +118,7 @@ class Explanation:
     records: Sequence[Record]
     lesions: Lesions | None
     missing: tuple[str, ...] = ()
+    synapses: Lesions | None = None
 
 
 def write(found: Explanation, folder: str | os.PathLike[str]) -> Path:
@@ -132,9 +138,11 @@ def write(found: Explanation, folder: str | os.PathLike[str]) -> Path:
     about["records"] = [
         {name: getattr(record, name) for name in ("name", "output", "score", "baseline")} for record in found.records
     ]
-    if (lesions := found.lesions) is not None:
-        arrays |= {_UNITS: lesions.units, _EFFECTS: lesions.effects}
-        about["lesions"] = {name: value for name, value in vars(lesions).items() if name not in ("units", "effects")}
+    for of, prefix in _LESIONS.items():
+        lesions = getattr(found, of)
+        if lesions is not None:
+            arrays |= {f"{prefix}_{name}": getattr(lesions, name) for name in _OF_LESIONS}
+            about[of] = {name: value for name, value in vars(lesions).items() if name not in _OF_LESIONS}
     arrays[_ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     content, to = io.BytesIO(), ModelFolder(folder).explanation
     np.savez_compressed(content, **arrays)  # pyright: ignore[reportArgumentType]
@@ -155,16 +163,17 @@ def read(folder: str | os.PathLike[str]) -> Explanation:
         storage.check_owner(content, kept.read(folder).description["origin"]["run"], of)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             about = json.loads(arrays[_ABOUT].tobytes())
-            lesions = about.pop("lesions", None)
-            if lesions is not None:
-                lesions["kinds"] = tuple(lesions["kinds"])
-                lesions = Lesions(**lesions, units=arrays[_UNITS], effects=arrays[_EFFECTS])
+            lesions = {}
+            for of, prefix in _LESIONS.items():
+                told = about.pop(of, None)
+                there = {name: arrays.get(f"{prefix}_{name}") for name in _OF_LESIONS}
+                lesions[of] = told and Lesions(**{**told, "kinds": tuple(told["kinds"])}, **there)
             records = [
                 Record(**record, **{name: arrays.get(f"{name}_{number}") for name in _ARRAYS})
                 for number, record in enumerate(about.pop("records"))
             ]
         about |= {name: tuple(about[name]) for name in ("features", "missing")}
-        return Explanation(**about, records=records, lesions=lesions)
+        return Explanation(**about, records=records, **lesions)
 
 
 def of_task(directory: str | os.PathLike[str], task: str) -> list[Explanation]:

@@ -171,9 +171,23 @@ def check(text: str, task: Described, batch_size: int) -> None:
         if min(map(len, found)) < objective.environments:
             refuse(f"needs at least {objective.environments} environments in each sequence, where steps have them")
         return
-    for number in numbers.tolist():
-        names = {name for name, own in zip(train.recordings, train.environments, strict=True) if own == number}
-        if len(names) < 2:
-            refuse(f"needs at least 2 recordings of each environment; {number} has {', '.join(names)} alone")
+    if single := alone(train):
+        refuse(f"needs at least 2 recordings of each environment; {single}")
     if objective.environments > 1 and batch_size < 4:
         refuse(f"needs batches of at least 2 sequences of 2 environments; training.batch_size is {batch_size}")
+
+
+def alone(train: Part) -> str:
+    """Which environment of sequences has a single recording, in words; "" if none has.
+
+    Where a recording goes through several environments, as a series goes through seasons, its windows count.
+    """
+    assert train.environments is not None
+    found: dict[int, list[str]] = {}
+    for name, number in zip(train.recordings, train.environments.tolist(), strict=True):
+        found.setdefault(number, []).append(name)
+    passing = sum(len(set(names)) for names in found.values()) > len(set(train.recordings))
+    for number, names in found.items():
+        if len(names if passing else set(names)) < 2:
+            return f"{number} has {f'one window of {names[0]}' if passing else names[0]} alone"
+    return ""

@@ -37,7 +37,7 @@ import polars as pl
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.shifts import recorded
-from liquidbench.study import MATCHINGS, MODES, RESULTS_FORMAT
+from liquidbench.study import MATCHINGS, RESULTS_FORMAT, SEARCHES
 from liquidbench.system import storage
 from liquidbench.system.places import file_name
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning
@@ -102,7 +102,7 @@ NULLABLE = frozenset(
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "variant": ("matched", "author"),
     "matching": (*MATCHINGS, ""),
-    "search": (*MODES, ""),
+    "search": (*SEARCHES, ""),
     "kind": ("fit", "cost"),
     "status": ("done", "failed"),
     "split": ("train", "validation", "test", ""),

@@ -79,18 +79,19 @@ class Rows:
         self.parameters, self.hidden_size = matching.count_parameters(model), hidden_size
         self.backend, self.instruction_set = model.backend, model.instruction_set
 
-    def add_trial(self, trial: Trial, of_search: bool = True) -> None:
-        """Add a trial: its losses by step, how it ended and, if it belongs to a search, its validation score."""
+    def add_trial(self, trial: Trial, of_search: bool = True, of_training: bool = True) -> None:
+        """Add a trial: its losses by step and how it ended; and, if it belongs to a search, its score there."""
         record, settings = trial.record, trial.settings
         shared = {name: record[name] for name in ("hidden_size", "parameters")}
         shared |= {"trial": trial.number, "learning_rate": settings.learning_rate}
-        for step, train_loss, validation_loss in record["curve"]:
-            self.add("loss", train_loss, split="train", step=step, **shared)
-            self.add("loss", validation_loss, split="validation", step=step, **shared)
-        if record["failure"] is None:
-            self.add("steps", record["steps"], **shared, reason=record["ended"])
-        else:
-            self.add("loss", None, split="train", step=record["steps"] + 1, **shared, reason=record["failure"])
+        if of_training:
+            for step, train_loss, validation_loss in record["curve"]:
+                self.add("loss", train_loss, split="train", step=step, **shared)
+                self.add("loss", validation_loss, split="validation", step=step, **shared)
+            if record["failure"] is None:
+                self.add("steps", record["steps"], **shared, reason=record["ended"])
+            else:
+                self.add("loss", None, split="train", step=record["steps"] + 1, **shared, reason=record["failure"])
         if of_search:
             self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
 

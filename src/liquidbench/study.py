@@ -41,6 +41,16 @@ MATCHINGS: Mapping[str, str] = {
 
 MODES = ("full", "cheap")
 
+SELECTIONS: Mapping[str, str] = {
+    "validation": "validation chooses step and trial",
+    "environments": "environments of training that are left out choose step and trial",
+    "oracle": "test itself chooses step and trial (an oracle)",
+}
+"""What hyperparameters, and the step whose weights are kept, can be chosen by, in words; the first is the default."""
+
+SEARCHES = tuple(mode if by == "validation" else f"{mode}, {by}" for by in SELECTIONS for mode in MODES)
+"""What the column ``search`` of results says of a search: its mode, and what selects if that is not validation."""
+
 DEVICES = ("cpu", "cuda")
 """Devices on which networks can be trained and measured."""
 
@@ -75,6 +85,7 @@ STEPS: Mapping[str, int] = {
     "cheetah": 4_000,
     "cheetah-excerpt": 4_000,
     "walker": 6_000,
+    "halfcheetah-loop": 1_000,
     "physionet2012": 1_000,
     "physionet2012-official": 1_000,
     "physionet2012-raindrop": 1_000,
@@ -90,6 +101,10 @@ STEPS: Mapping[str, int] = {
     "ozone-ltc": 1_000,
     "person-partial": 1_000,
     "person-ltc": 2_000,
+    "quadrotor-velocity": 1_000,
+    "quadrotor-velocity-ood": 1_000,
+    "quadrotor-displacement": 500,
+    "quadrotor-displacement-ood": 500,
     "mnist-rows": 6_000,
     "mnist-events": 10_000,
     "japanese-vowels": 1_000,
@@ -105,6 +120,13 @@ STEPS: Mapping[str, int] = {
     "spurious-fourier": 1_000,
     "tcmnist-source": 2_000,
     "tcmnist-step": 2_000,
+    "flight": 2_000,
+    "flight-velocity": 2_000,
+    "flight-lost": 2_000,
+    "flight-sequence": 2_000,
+    "flight-hidden": 2_000,
+    "hidden-dynamics": 3_000,
+    "hidden-dynamics-uneven": 3_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
@@ -178,11 +200,15 @@ class Search:
             split, and every other seed and split trains once with the best settings found.
         minutes: wall-clock limit of a search in minutes, shared equally among its trials; None for no limit. A training
             outside of a search has the share of one trial.
+        selection: a key of `SELECTIONS`. With "environments", a trial trains a network without each of the training
+            environments, and is as good as these are on average in the one that they have not seen. With "oracle" test
+            selects: its scores say what could be reached by choosing well, and are no estimate of anything else.
     """
 
     trials: int = 10
     mode: Literal["full", "cheap"] = "full"
     minutes: float | None = None
+    selection: Literal["validation", "environments", "oracle"] = "validation"
 
     def __post_init__(self) -> None:
         _set(self, "trials", _whole("search.trials", self.trials, at_least=1))
@@ -190,6 +216,12 @@ class Search:
             raise ValueError(f"search.mode must be one of {', '.join(MODES)}; got {_shown(self.mode)}")
         if self.minutes is not None:
             _set(self, "minutes", _number("search.minutes", self.minutes, above=0))
+        _known("search.selection", self.selection, SELECTIONS)
+
+    @property
+    def label(self) -> str:
+        """What results call it, one of `SEARCHES`."""
+        return self.mode if self.selection == "validation" else f"{self.mode}, {self.selection}"
 
     @property
     def cap(self) -> float | None:
@@ -350,7 +382,7 @@ class Run:
             "seed": self.seed,
             "fold": self.fold,
             "matching": self.matching,
-            "search": self.search.mode if self.variant == "matched" else "",
+            "search": self.search.label if self.variant == "matched" else "",
             "kind": self.kind,
         }
 
@@ -594,6 +626,8 @@ class Study:
         if self.training.objective == objectives.DEFAULT:
             # Files of versions that had no other objective stay the same.
             del content["training"]["objective"]
+        if self.search.selection == "validation":
+            del content["search"]["selection"]
         return _dumped(_plain(content))
 
     @property

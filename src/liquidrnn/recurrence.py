@@ -102,6 +102,20 @@ class Recurrence(nn.Module):
         """
         return states[0] if states[0].shape[-1] == self.output_size else states[0][..., : self.output_size]
 
+    def silenced(self, state: State, units: Tensor) -> State:
+        """A state in which some units are 0.
+
+        Args:
+            state: a tuple of (..., width).
+            units: their numbers, int64 (k,).
+        """
+        if set(self.state_sizes) != {self.hidden_size}:
+            raise ValueError(
+                f"units must each have a number in every part of the state to be silenced, but this "
+                f"{type(self).__name__} has {self.hidden_size} units and parts of {self.state_sizes}"
+            )
+        return tuple(part.index_fill(-1, units, 0.0) for part in state)
+
     def run_on(self, backend: str | None) -> None:
         """Sets the backend."""
         check_backend(backend, self.kernels, f"this {type(self).__name__}")

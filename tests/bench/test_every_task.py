@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 
 from liquidbench import tasks
 from liquidbench.facts import Facts
-from liquidbench.tasks import files, icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import files, flight, icu, mnist, mujoco_traces, person, quadrotor, series, synthetic, uci, uea
 from liquidbench.tasks.excerpts import make
 from liquidbench.tasks.task import SPLITS, check
 
@@ -41,6 +42,10 @@ FULL = {
     "ozone-ltc": series.OZONE,
     "person-partial": person.PERSON,
     "person-ltc": person.PERSON,
+    "quadrotor-velocity": quadrotor.QUADROTOR,
+    "quadrotor-velocity-ood": quadrotor.QUADROTOR,
+    "quadrotor-displacement": quadrotor.QUADROTOR,
+    "quadrotor-displacement-ood": quadrotor.QUADROTOR,
     "mnist-rows": mnist.MNIST,
     "mnist-events": mnist.MNIST,
     "tcmnist-source": mnist.MNIST,
@@ -58,6 +63,8 @@ SLOW = (
     *("tcmnist-source", "tcmnist-step", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
 )
 """Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick."""
+SIMULATED = ("halfcheetah-loop",)
+"""Tasks whose recordings a simulator makes."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
     "occupancy": ((379, 63, 389), {"accuracy": 0.756705, "auprc": 0.243295}, "3ae085d7"),
@@ -67,6 +74,7 @@ RECORDED = {
     "cheetah": ((980, 192, 320), {"mse": 1.272051, "mae": 0.823888}, "301a163d"),
     "cheetah-excerpt": ((588, 64, 96), {"mse": 0.958188, "mae": 0.787056}, "7d65e6dc"),
     "walker": ((9984, 375, 569), {"mse": 0.202910, "r2": 0.798525}, "70c06959"),
+    "halfcheetah-loop": ((480, 64, 64), {"mse": 0.993784, "mae": 0.829538}, "3433916c"),
     "physionet2012": ((3200, 800, 4000), {"auroc": 0.5, "auprc": 0.142}, "6dfcb0db"),
     "physionet2012-official": ((3200, 800, 8000), {"auroc": 0.5, "auprc": 0.144125}, "f26e36e9"),
     "physionet2012-raindrop": ((9590, 1199, 1199), {"auroc": 0.5, "auprc": 0.131776}, "f26e36e9"),
@@ -82,6 +90,10 @@ RECORDED = {
     "ozone-ltc": ((471, 62, 93), {"f1": 0.000000, "auprc": 0.077285}, "b8285c34"),
     "person-partial": ((362, 89, 78), {"accuracy": 0.417523, "f1_macro": 0.084155}, "079d261a"),
     "person-ltc": ((771, 102, 153), {"accuracy": 0.330474, "f1_macro": 0.070968}, "079d261a"),
+    "quadrotor-velocity": ((236, 23, 25), {"mse": 0.989571, "mae": 0.851837}, "d93cf158"),
+    "quadrotor-velocity-ood": ((310, 23, 112), {"mse": 1.279955, "mae": 0.848656}, "d93cf158"),
+    "quadrotor-displacement": ((230, 22, 23), {"mse": 0.313324, "mae": 0.390306}, "d93cf158"),
+    "quadrotor-displacement-ood": ((301, 22, 108), {"mse": 0.024533, "mae": 0.091235}, "d93cf158"),
     "mnist-rows": ((54000, 6000, 10000), {"accuracy": 0.113500, "f1_macro": 0.020386}, "f8b2f09b"),
     "mnist-events": ((54000, 6000, 10000), {"accuracy": 0.113500, "f1_macro": 0.020386}, "f8b2f09b"),
     "japanese-vowels": ((216, 54, 370), {"accuracy": 0.083784, "f1_macro": 0.017179}, "3d51a65a"),
@@ -97,6 +109,8 @@ RECORDED = {
     "spurious-fourier": ((6400, 1600, 4000), {"accuracy": 0.4935}, ""),
     "tcmnist-source": ((9332, 2334, 5833), {"accuracy": 0.488065}, ""),
     "tcmnist-step": ((10500, 3500, 3500), {"accuracy": 0.480286}, ""),
+    "hidden-dynamics": ((800, 100, 100), {"mse": 0.931049, "mae": 0.737766}, "9ce084cb"),
+    "hidden-dynamics-uneven": ((800, 100, 100), {"mse": 0.919435, "mae": 0.732899}, "d34a99c7"),
 }
 # What a linear model without memory gets on test, by the main metric and another.
 LINEAR = {
@@ -107,6 +121,7 @@ LINEAR = {
     "cheetah": {"mse": 0.423811, "mae": 0.398956},
     "cheetah-excerpt": {"mse": 0.296171, "mae": 0.368240},
     "walker": {"mse": 0.139159, "mae": 0.197070},
+    "halfcheetah-loop": {"mse": 0.347046, "mae": 0.461361},
     "physionet2012": {"auroc": 0.843546, "auprc": 0.536749},
     "physionet2012-official": {"auroc": 0.847052, "auprc": 0.525888},
     "physionet2012-raindrop": {"auroc": 0.854747, "auprc": 0.498335},
@@ -122,6 +137,10 @@ LINEAR = {
     "ozone-ltc": {"f1": 0.058824, "auprc": 0.548946},
     "person-partial": {"accuracy": 0.480363, "f1_macro": 0.178839},
     "person-ltc": {"accuracy": 0.409722, "f1_macro": 0.151969},
+    "quadrotor-velocity": {"mse": 0.317264, "mae": 0.427374},
+    "quadrotor-velocity-ood": {"mse": 1.528950, "mae": 0.955186},
+    "quadrotor-displacement": {"mse": 0.058954, "mae": 0.167148},
+    "quadrotor-displacement-ood": {"mse": 0.083507, "mae": 0.202312},
     "mnist-rows": {"accuracy": 0.382600, "f1_macro": 0.337725},
     "mnist-events": {"accuracy": 0.205900, "f1_macro": 0.068001},
     "japanese-vowels": {"accuracy": 0.975676, "f1_macro": 0.976799},
@@ -137,6 +156,8 @@ LINEAR = {
     "spurious-fourier": {"accuracy": 0.50925},
     "tcmnist-source": {"accuracy": 0.102406},
     "tcmnist-step": {"accuracy": 0.106857},
+    "hidden-dynamics": {"mse": 0.513279, "mae": 0.516779},
+    "hidden-dynamics-uneven": {"mse": 0.491771, "mae": 0.510169},
 }
 
 
@@ -149,6 +170,9 @@ def mark(name: str):
     marks = []
     if name in FULL:
         marks.append(pytest.mark.skipif(lacks(name), reason=f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA"))
+    if name in SIMULATED:
+        lacking = [package for package in ("gymnasium", "imageio", "mujoco") if find_spec(package) is None]
+        marks.append(pytest.mark.skipif(bool(lacking), reason=f"no {', '.join(lacking)}; install the extra flight"))
     if name in SLOW:
         marks.append(pytest.mark.slow)
     return pytest.param(name, marks=marks)
@@ -166,6 +190,7 @@ FOLDS = {
     "cheetah": 3,
     "cheetah-excerpt": 4,
     "walker": 7,
+    "halfcheetah-loop": 1,
     "physionet2012": 5,
     "physionet2012-official": 1,
     "physionet2012-raindrop": 5,
@@ -181,6 +206,10 @@ FOLDS = {
     "ozone-ltc": 1,
     "person-partial": 3,
     "person-ltc": 1,
+    "quadrotor-velocity": 5,
+    "quadrotor-velocity-ood": 1,
+    "quadrotor-displacement": 5,
+    "quadrotor-displacement-ood": 1,
     "mnist-rows": 7,
     "mnist-events": 7,
     "japanese-vowels": 2,
@@ -196,6 +225,8 @@ FOLDS = {
     "spurious-fourier": 1,
     "tcmnist-source": 1,
     "tcmnist-step": 1,
+    "hidden-dynamics": 1,
+    "hidden-dynamics-uneven": 1,
 }
 LARGE = {"physionet2012": 0, "walker": 0, "parity-dense": 1, "parity-events": 1}
 """Tasks whose splits take seconds to build: outer splits above these are checked with the slow tests."""
@@ -241,7 +272,8 @@ def task(request):
 
 
 def test_no_task_goes_unchecked():
-    assert set(tasks.names()) == set(RECORDED) == set(LINEAR) == set(FOLDS)
+    # Flights are simulated on first use, and have tests of their own.
+    assert set(tasks.names()) - set(flight.MISSIONS) == set(RECORDED) == set(LINEAR) == set(FOLDS)
 
 
 @every_name

@@ -60,7 +60,9 @@ def test_the_report_shows_what_was_explained_and_else_is_unchanged(study, capsys
         "What LTC does",
         "Attributions of LTC",
         "Time constants of LTC",
-        "Effects of lesions",
+        "Effects of lesions of neurons",
+        "Effects of lesions of synapses",
+        "Effects of lesions of units",
         "What RNN does",
     ):
         assert words in after
@@ -118,6 +120,36 @@ def test_the_lesion_of_a_dead_neuron_has_no_effect(network, task, found):
     assert list(lesions.units) == list(range(wiring.units))
     assert lesions.effects[dead] == 0
     assert np.abs(found.lesions.effects).max() > 0
+
+
+def test_lesions_are_those_made_by_hand(study, network, task, found):
+    """Of synapses of the LTC, and of units of the RNN, whose rows and columns of weights are 0 then."""
+    data = explaining.Data(task.split("test"))
+    chosen = torch.arange(len(data))[explaining._evenly(len(data), explaining.MOST_SEQUENCES)]
+
+    def score(model):
+        with torch.no_grad():
+            targets, predictions = data.scored(chosen, model(*data.inputs(chosen)))
+        return explaining.metrics.score(task.main, targets.numpy(), predictions.numpy())
+
+    ltc = explaining.networks.unpack(network.description["network"], network.weights, task)
+    assert found.synapses.part == "synapse" and found.synapses.of_units == ltc.layer.num_synapses
+    place = int(np.abs(found.synapses.effects).argmax())
+    kind, pre, _, post = found.synapses.kinds[place].split()
+    pair = {"input": "sensory_synapses", "neuron": "synapses"}[kind]
+    ltc.layer = ltc.layer.lesioned(ltc.layer.wiring.ablate(**{pair: [(int(pre), int(post))]}))
+    assert score(ltc) - found.synapses.whole == pytest.approx(found.synapses.effects[place], abs=1e-9)
+
+    kept_rnn = kept.read(StudyFolder(study).kept(TASK, "RNN"))
+    units = explaining.explain(kept_rnn, task).lesions
+    assert units.part == "unit" and units.of_units == len(units.units)
+    for unit in (0, int(np.abs(units.effects).argmax())):
+        rnn = explaining.networks.unpack(kept_rnn.description["network"], kept_rnn.weights, task)
+        inner = rnn.layer.recurrences[0].rnn
+        with torch.no_grad():
+            for weights in (inner.weight_ih_l0, inner.weight_hh_l0, inner.bias_ih_l0, inner.bias_hh_l0):
+                weights[unit] = 0
+        assert score(rnn) - units.whole == pytest.approx(units.effects[unit], abs=1e-9)
 
 
 def test_what_is_written_is_read_and_drawn_alike(found, network, tmp_path):

@@ -1,6 +1,7 @@
 """Long series cut in time: the parts, their targets, and the raw files as pandas reads them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,26 @@ def test_nothing_later_than_a_part_changes_it(name, ahead, monkeypatch):
         assert np.array_equal(getattr(task.split("train"), array), getattr(changed.split("train"), array))
     assert not np.array_equal(task.split("test").values, changed.split("test").values)
     assert np.array_equal(task.target_scaler.mean, changed.target_scaler.mean)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "how"),
+    [("etth1", "date", {}), ("traffic", "date_time", {}), ("power", 0, {}), ("ozone", 0, {"header": None})],
+)
+def test_a_window_is_of_the_season_of_the_middle_of_what_it_scores(name, column, how):
+    task, frame = load(name), raw(name, **how)
+    dates = pd.to_datetime(frame[column] if isinstance(column, str) else frame.iloc[:, column])
+    seasons = {12: 0, 1: 0, 2: 0, 3: 1, 4: 1, 5: 1, 6: 2, 7: 2, 8: 2, 9: 3, 10: 3, 11: 3}
+    for split in SPLITS:
+        part = task.split(split)
+        for rows, season in zip(part.rows, part.environments, strict=True):
+            scored = rows[rows >= 0][task.context :]
+            assert season == seasons[dates[scored[len(scored) // 2]].month]
+    # Nothing that training reads without environments depends on them.
+    plain = replace(task, environment_of="step")
+    for array in ("values", "targets", "mask", "target_mask", "timespans", "rows"):
+        assert np.array_equal(getattr(task.split("train"), array), getattr(plain.split("train"), array))
+    assert set(np.unique(task.split("train").environments)) == {0, 1, 2, 3}
 
 
 def test_statistics_are_those_of_training_alone():

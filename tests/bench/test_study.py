@@ -227,6 +227,10 @@ class TestErrors:
             ({"search": {"minutes": 0}}, "search.minutes must be a finite number above 0; got 0"),
             ({"search": {"minutes": "1"}}, "search.minutes must be a finite number above 0; got '1'"),
             ({"search": {"mode": "quick"}}, "search.mode must be one of full, cheap; got 'quick'"),
+            (
+                {"search": {"selection": "oracles"}},
+                "search.selection must be one of validation, environments, oracle; got 'oracles' (did you mean",
+            ),
             ({"matching": ["params"]}, "matching[0] must be one of parameters, compute, state; got 'params'"),
             ({"matching": []}, "matching must be a list of names among parameters, compute, state; got []"),
             ({"splits": 0}, "splits must be a whole number of at least 1; got 0"),
@@ -504,6 +508,16 @@ class TestRuns:
         assert first.search_id("d") == replace(first, robustness=Robustness()).search_id("d")
         assert first.search_id("d") != replace(first, training=Training(epochs=9)).search_id("d")
 
+    def test_what_selects_is_written_and_named_only_where_it_is_not_validation(self):
+        plain = Study.parse(MAPPING)
+        assert "selection" not in plain.to_yaml()
+        assert plain.runs()[0].columns("d")["search"] == "full"
+        asked = Study.parse(MAPPING | {"search": {"trials": 5, "mode": "cheap", "selection": "oracle"}})
+        assert Study.parse(yaml.safe_load(asked.to_yaml())) == asked
+        assert asked.runs()[0].columns("d")["search"] == "cheap, oracle"
+        other = replace(asked, search=replace(asked.search, selection="environments")).runs()[0]
+        assert len({run.search_id("d") for run in (plain.runs()[0], asked.runs()[0], other)}) == 3
+
     def test_more_trials_go_on_with_a_search_and_another_cap_does_not(self):
         run = a_run()
         assert run.search_id("d") == replace(run, search=Search(trials=9)).search_id("d")
@@ -567,6 +581,7 @@ class TestId:
             {"training": Training(epochs=8, batch_size=32)},
             {"training": Training(epochs=8, objective="vrex")},
             {"search": Search(trials=6)},
+            {"search": Search(trials=5, selection="environments")},
             {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.5,), shifts={"bias": (0.5,)})},
@@ -636,10 +651,12 @@ class TestId:
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
             later = {Run: {"device", "version"}, Training: {"steps", "objective"}, Robustness: {"shifts"}}
+            later[Search] = {"selection"}
             assert left_out == later.get(kind, set()), kind
         assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
         assert Training.__dataclass_fields__["objective"].default == "erm"
+        assert Search.__dataclass_fields__["selection"].default == "validation"
 
     def test_fields_in_all_ids_count_at_their_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""

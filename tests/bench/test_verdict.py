@@ -291,6 +291,18 @@ def test_a_cheap_study_ranks_nothing_and_has_no_verdict():
     assert full.ranks and not any("cheap" in warning for warning in full.verdict.warnings)
 
 
+def test_an_oracles_scores_give_no_verdict():
+    frame = table(CLEAR | {"LSTM": 0.8 + NOISE}).with_columns(search=pl.lit("full, oracle"))
+    comparison = compare(frame, {"t": ACCURACY}, 0.01)
+    judgement = comparison.verdict.judgements[0]
+    assert judgement.verdict == "cannot say" and "(selection: oracle)" in judgement.sentence
+    assert {pair.verdict for pair in comparison.pairs} == {"cannot say"}
+    assert any(warning.startswith("Scores are those of an oracle") for warning in comparison.verdict.warnings)
+    chosen = compare(frame.with_columns(search=pl.lit("full, environments")), {"t": ACCURACY}, 0.01)
+    assert chosen.verdict.judgements[0].verdict != "cannot say"
+    assert not any("oracle" in warning for warning in chosen.verdict.warnings)
+
+
 def test_two_seeds_are_too_few_for_any_verdict():
     sentence = judged({"CfC": [0.9, 0.9001], "GRU": [0.5, 0.5002]})[1].sentence
     assert "cannot say whether" in sentence and "is better: 2 seeds are too few, 95 % interval" in sentence

@@ -79,9 +79,9 @@ def plan(
         The plan, for `execute`.
 
     Raises:
-        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, an objective that
-            cannot take effect on a task, a model with no size within the parameter budget, or runs of a study that
-            counts epochs or that another version began.
+        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, an objective or a
+            rule of selection that cannot take effect on a task, a model with no size within the parameter budget, or
+            runs of a study that counts epochs or that another version began.
         FileNotFoundError: if data are missing.
     """
     study_file.check_named_version(study, directory)
@@ -129,6 +129,7 @@ def _facts(
             continue
         # Imports torch, which takes seconds; not needed if all tasks are known.
         from liquidbench import matching, tasks
+        from liquidbench.tasks import environments
         from liquidbench.tasks.task import check
 
         on_step(f"loading {name}")
@@ -146,6 +147,8 @@ def _facts(
             check(dealt := task.with_fold(fold))
             for objective in study.training.objectives:
                 objectives.check(objective, dealt, study.training.batch_size)
+                if study.search.selection == "environments":
+                    environments.check(dealt, objective)
         facts[task.name] = replace(task.facts(), checked=checked)
     if facts != known:
         results.write_tasks(directory, facts)

@@ -38,6 +38,7 @@ from liquidbench.statistics import (
     FEWEST_SEEDS,
     GROUP_RULE,
     MATCHUP_RULE,
+    ORACLE,
     PROSPECT_RULE,
     WORLD_RULE,
     Comparison,
@@ -493,6 +494,8 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
         return "There could be a verdict if a network were shown to be better than the best floor."
     if CHEAP in pair.reason:
         return "A verdict needs a separate search for each seed: mode full."
+    if ORACLE in pair.reason:
+        return "A verdict needs another rule of selection than an oracle."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
         return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
@@ -854,6 +857,21 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             "The validation score chooses the step and the trial.",
         )
     )
+    match search.selection:
+        case "environments":
+            halving = ""
+            choice = (
+                "A trial trains a network without each environment of training; the mean of their scores there chooses "
+                "the step and the trial. The network that is scored is then trained on all environments, up to that "
+                "step. With n environments, a search of k trials trains n times k networks, and this one."
+            )
+        case "oracle":
+            choice = (
+                "Not here: this study selects by an oracle. The test score chooses the step and the trial, so scores "
+                "say what could be reached by choosing well, and nothing about other data."
+            )
+    if search.selection != "oracle":
+        choice = f"{choice} Test data are built only then, and nothing is chosen on them."
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
     besides = [objectives.parse(one)[0].title for one in training.objectives if one != objectives.DEFAULT]
@@ -896,8 +914,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Test data come last",
-            f"{choice} Test data are built only then, and "
-            "nothing is chosen on them. Scalers are fitted on training data; no raw row is in two splits.",
+            f"{choice} Scalers are fitted on training data; no raw row is in two splits.",
         ),
         (
             "Intervals",

@@ -32,14 +32,14 @@ class Explained:
         model: its name.
         words: how to read the figures.
         records: the figures of each record.
-        lesions: the effects of lesions; None if there are none.
+        lesions: the effects of lesions, of neurons or units and of synapses, as far as there are any.
         missing: why something is missing, a sentence each.
     """
 
     model: str
     words: str
     records: list[list[Figure]]
-    lesions: Figure | None
+    lesions: list[Figure]
     missing: Sequence[str]
 
 
@@ -58,7 +58,7 @@ def explained(found: Explanation, title: str) -> Explained:
             "causes the outcome, and another network with the same score may use others."
         ),
         records=[[_attributions(one, found, title), *_of_record(one, found, title)] for one in found.records],
-        lesions=None if found.lesions is None else _lesions(found.lesions, title),
+        lesions=[_lesions(one, title) for one in (found.lesions, found.synapses) if one is not None],
         missing=found.missing,
     )
 
@@ -195,17 +195,18 @@ def constants(
 
 
 def _lesions(found: Lesions, title: str) -> Figure:
-    """A bar for each neuron, the most harmful lesion first."""
+    """A bar for each lesion, the most harmful first."""
     worse = -found.effects if found.higher_is_better else found.effects
     order = np.argsort(-worse, kind="stable")
     width, height, left, top, bottom = 480.0, 240.0, 60.0, 24.0, 24.0
     y = Axis.over([0.0, *worse.tolist()], height - bottom, top)
     wide = (width - left - 14) / len(order)
-    drawing = [svg.grid_y(y, left, width - 14, f"{found.metric}: how much worse without the neuron")]
+    drawing = [svg.grid_y(y, left, width - 14, f"{found.metric}: how much worse without the {found.part}")]
     for place, index in enumerate(order):
         change, start, end = float(found.effects[index]), y.at(0.0), y.at(float(worse[index]))
+        kind = f" ({found.kinds[index]})" if found.kinds[index] else ""
         told = (
-            f"neuron {found.units[index]} ({found.kinds[index]}): {found.metric} "
+            f"{found.part} {found.units[index]}{kind}: {found.metric} "
             f"{number(found.whole + change, 4)}, {number(change, 4, signed=True)}"
         )
         corner, within = left + place * wide, 0.8 * wide
@@ -216,20 +217,35 @@ def _lesions(found: Lesions, title: str) -> Figure:
         )
     drawing.append(f'<path class="zero" d="M{left} {y.at(0.0):.1f}H{width - 14}"/>')
     drawing.append(
-        svg.words("Neurons, the one that is missed most first", (left + width - 14) / 2, height - 6, "label", "middle")
+        svg.words(
+            f"{found.part.capitalize()}s, the one that is missed most first",
+            (left + width - 14) / 2,
+            height - 6,
+            "label",
+            "middle",
+        )
     )
     helped = int((worse > 0).sum())
     words = [
         f"{found.metric} on test is {number(found.whole, decimals(None, found.whole) + 1)}; each bar: how much worse "
-        f"it is if all synapses of one neuron are taken out, below zero if it is better then. {helped} of "
-        f"{counted(len(order), 'lesion')} harm. Neurons that can replace each other show no effect alone, and the "
-        "score is of one network: small effects may be chance."
+        f"it is if {_TAKEN_OUT[found.part]}, below zero if it is better then. {helped} of "
+        f"{counted(len(order), 'lesion')} harm. {found.part.capitalize()}s that can replace each other show no effect "
+        "alone, and the score is of one network: small effects may be chance."
     ]
     if len(found.units) < found.of_units:
-        words.append(f"Taken out: {len(found.units)} of {found.of_units} neurons.")
+        words.append(f"Taken out: {len(found.units)} of {found.of_units} {found.part}s, evenly spaced.")
     if found.sequences < found.of_sequences:
         words.append(f"Scored on {found.sequences} of {counted(found.of_sequences, 'test sequence')}.")
-    return Figure(svg.drawing(f"Effects of lesions on {title}", width, height, drawing), " ".join(words))
+    return Figure(
+        svg.drawing(f"Effects of lesions of {found.part}s on {title}", width, height, drawing), " ".join(words)
+    )
+
+
+_TAKEN_OUT = {
+    "neuron": "all synapses of one neuron are taken out",
+    "unit": "the state of one unit is 0 at every sample",
+    "synapse": "one synapse is taken out",
+}
 
 
 def _time_axis(times: NDArray[np.float64], start: float, end: float) -> Axis:

@@ -63,6 +63,7 @@ from liquidbench.statistics.pairs import PROSPECT_RULE as PROSPECT_RULE
 from liquidbench.statistics.pairs import Pair as Pair
 from liquidbench.statistics.pairs import Prospect as Prospect
 from liquidbench.statistics.task_results import CHEAP as CHEAP
+from liquidbench.statistics.task_results import ORACLE as ORACLE
 from liquidbench.statistics.task_results import Standing as Standing
 from liquidbench.statistics.task_results import floors as floors
 from liquidbench.statistics.task_results import test_to_train as test_to_train

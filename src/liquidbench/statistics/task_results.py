@@ -65,6 +65,8 @@ CONSTANT = "the best constant"
 
 CHEAP = "one search serves all seeds (mode: cheap), so what another search would have chosen is unknown"
 
+ORACLE = "test itself chose settings and steps (selection: oracle), so scores say what could be reached, not what is"
+
 SELECTIONS = {
     "validation": "validation score, other seeds",
     "test": "test score, other seeds (an oracle)",
@@ -168,13 +170,14 @@ class TaskResults:
         smallest_difference: float,
         families: Mapping[str, Family],
         cheap: bool = False,
+        oracle: bool = False,
         without: Without | None = None,
         shifted: Mapping[str, Shifted] | None = None,
         policies: Mapping[str, Mapping[str, Mapping[float, float]]] | None = None,
     ):
         self.shifted, self.policies = shifted or {}, policies or {}
         self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
-        self.costs, self.circumstances, self.families = costs, circumstances, families
+        self.costs, self.circumstances, self.families, self.oracle = costs, circumstances, families, oracle
         self.fallbacks, self.loads = fallbacks, loads
         told = facts or Facts()
         self.facts, self._without = told, without
@@ -298,6 +301,7 @@ class TaskResults:
         """
         joined, sides = copy(self), []
         joined.cells, joined.trainings, joined.cheap = {}, {}, self.cheap or other.cheap
+        joined.oracle = self.oracle or other.oracle
         for task in (self, other):
             found = {f"{model} on {task.name}": model for model in models}
             joined.cells |= {(name, "matched"): task.cells[model, "matched"] for name, model in found.items()}
@@ -444,6 +448,8 @@ class TaskResults:
         reasons = [words for model in involved if (words := self.cut_short(model))]
         if self.cheap:
             reasons.append(CHEAP)
+        if self.oracle:
+            reasons.append(ORACLE)
         if not runs:
             reasons.append("they share no seed that both finished")
         elif len(pairs) < FEWEST_SEEDS:
@@ -607,6 +613,7 @@ def results_by_task(
     for task in sorted(names):
         # One task's rows at a time: a large study has millions.
         rows = frame.filter(pl.col("task") == task).collect()
+        searches = rows.filter(pl.col("variant") == "matched")["search"].cast(pl.String).drop_nulls().unique().to_list()
         found.append(
             TaskResults(
                 name=task,
@@ -620,7 +627,8 @@ def results_by_task(
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
                 families=families,
-                cheap="cheap" in rows.filter(pl.col("variant") == "matched")["search"].unique(),
+                cheap=any(search.startswith("cheap") for search in searches),
+                oracle=any(search.endswith("oracle") for search in searches),
                 without=partial(_without, without, tasks[task].metric) if without and task in tasks else None,
                 shifted=_shifted(rows, tasks[task].metric) if task in tasks else None,
                 policies=_policies(rows, tasks[task].metric) if task in tasks else None,

@@ -479,6 +479,11 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             "One search per network serves all its seeds (mode: cheap): intervals do not include the spread of "
             "searches, which is mostly several times as large, so nothing is ranked and there is no verdict."
         )
+    if any(task.oracle for task in tasks):
+        warnings.append(
+            "Scores are those of an oracle (selection: oracle): test itself chose settings and steps, so they say what "
+            "could be reached by choosing well, networks do worse on other data, and there is no verdict."
+        )
     for over in ("seed", "split"):
         # Where there is no difference, the judgement says why.
         found = (len(pair.differences) for pair in pairs if pair.over == over and pair.differences)
@@ -685,7 +690,8 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         "and corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table "
         "of pairs. So "
         f"at most {percent(ALPHA)} of studies claim anything false.",
-        "“Cannot say”, which is checked first: the study has one search for all seeds (mode: cheap); the time limit "
+        "“Cannot say”, which is checked first: the study has one search for all seeds (mode: cheap), or test itself "
+        "chose settings (selection: oracle); the time limit "
         "ended a scored training of a network that counts; or there are fewer than "
         f"{FEWEST_SEEDS} common seeds, or splits. “Floor not beaten”: otherwise, neither mean is shown to be better "
         f"(see below) than the best of the floors that were run ({listed(FLOORS.values(), quote=False)}) and "

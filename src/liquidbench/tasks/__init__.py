@@ -18,12 +18,15 @@ from typing import Any
 from liquidbench import conditions
 from liquidbench.tasks import (
     conditioned,
+    dynamics,
     flight,
+    gait,
     icu,
     invariance,
     mnist,
     mujoco_traces,
     person,
+    quadrotor,
     series,
     synthetic,
     uci,
@@ -40,6 +43,7 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "cheetah": mujoco_traces.cheetah,
     "cheetah-excerpt": mujoco_traces.cheetah_excerpt,
     "walker": mujoco_traces.walker,
+    "halfcheetah-loop": gait.halfcheetah_loop,
     "physionet2012": icu.physionet2012,
     "physionet2012-official": icu.physionet2012_official,
     "physionet2012-raindrop": icu.physionet2012_raindrop,
@@ -55,6 +59,10 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "ozone-ltc": series.ozone_ltc,
     "person-partial": person.person_partial,
     "person-ltc": person.person_ltc,
+    "quadrotor-velocity": quadrotor.velocity,
+    "quadrotor-velocity-ood": quadrotor.velocity_ood,
+    "quadrotor-displacement": quadrotor.displacement,
+    "quadrotor-displacement-ood": quadrotor.displacement_ood,
     "mnist-rows": mnist.mnist_rows,
     "mnist-events": mnist.mnist_events,
     "japanese-vowels": uea.japanese_vowels,
@@ -75,6 +83,8 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "flight-lost": flight.flight_lost,
     "flight-sequence": flight.flight_sequence,
     "flight-hidden": flight.flight_hidden,
+    "hidden-dynamics": dynamics.hidden_dynamics,
+    "hidden-dynamics-uneven": dynamics.hidden_dynamics_uneven,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")

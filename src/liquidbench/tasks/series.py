@@ -6,6 +6,7 @@ What is common to them:
   as many as a window has, are in no part, so that no window of one part is next to one of another.
 - Targets are taken within a part, so that no target of training is of a time in validation or test.
 - There is one split: any other would train on data from after its test part.
+- A series with dates goes through seasons, its environments. A window has that of the middle of what it scores.
 
 The tasks whose names end in ``-ltc`` have the split of the LTC paper instead: windows of the whole series, drawn at
 random for training, validation and test. Windows overlap there, so their tasks declare a leak. They are for comparison
@@ -108,7 +109,8 @@ def etth1(data: str | os.PathLike[str] | None = None) -> Task:
     # The months of the papers have 30 days; what comes after the 20th is not used, as in the papers.
     months = 30 * 24
     used = slice(20 * months)
-    whole = Recording("ETTh1", hours[used], values[used], values[used, -1:], first_row=0)
+    seasons = season(np.array([row[0] for row in rows], dtype="datetime64[s]"))
+    whole = Recording("ETTh1", hours[used], values[used], values[used, -1:], first_row=0, environment=seasons[used])
     window = 7 * 24
 
     def forecast(part: Recording) -> list[Recording]:
@@ -150,6 +152,7 @@ def etth1(data: str | os.PathLike[str] | None = None) -> Task:
         baseline="last value",
         carried=("oil temperature",) * ETT_LEADS,
         window=window,
+        environment_of="window",
         stride=24,
         context=95,
         gap=window,
@@ -234,7 +237,15 @@ def traffic(data: str | os.PathLike[str] | None = None) -> Task:
         axis=-1,
     ).astype(np.float64)
     times = (hours - hours[0]) / np.timedelta64(1, "h")
-    whole = Recording("I-94", times, values, columns["volume"][first, None], first_row=0, rows=first.astype(np.int64))
+    whole = Recording(
+        "I-94",
+        times,
+        values,
+        columns["volume"][first, None],
+        first_row=0,
+        rows=first.astype(np.int64),
+        environment=season(hours),
+    )
     borders = np.searchsorted(hours, np.array(["2016-10-01", "2017-10-01"], dtype="datetime64[s]"))
 
     def pieces(part: Recording) -> list[Recording]:
@@ -268,6 +279,7 @@ def traffic(data: str | os.PathLike[str] | None = None) -> Task:
         data_digest=TRAFFIC.digest,
         baseline="mean",
         window=window,
+        environment_of="window",
         stride=24,
         gap=window,
         irregular=True,
@@ -320,6 +332,7 @@ def power(data: str | os.PathLike[str] | None = None) -> Task:
     sums = np.array([row[1:8] for row in rows], dtype=np.float64)
     complete = sums[:, 2] >= 60 * MAINS_VOLTS
     values = np.where(complete[:, None], sums / np.array([60, 60, 60, 60, 1, 1, 1]), 0.0)
+    stamps = np.array([row[0] for row in rows], dtype="datetime64[s]")
     whole = Recording(
         "household",
         _since([row[0] for row in rows], "h"),
@@ -328,8 +341,8 @@ def power(data: str | os.PathLike[str] | None = None) -> Task:
         first_row=0,
         mask=np.broadcast_to(complete[:, None], values.shape),
         target_mask=complete,
+        environment=season(stamps),
     )
-    stamps = np.array([row[0] for row in rows], dtype="datetime64[s]")
     borders = np.searchsorted(stamps, np.array(["2009-01-01", "2010-01-01"], dtype="datetime64[s]"))
     window = 7 * 24
     return Task(
@@ -352,6 +365,7 @@ def power(data: str | os.PathLike[str] | None = None) -> Task:
         baseline="last value",
         carried=("active power",),
         window=window,
+        environment_of="window",
         stride=60,
         context=47,
         gap=window,
@@ -400,7 +414,8 @@ def ozone(data: str | os.PathLike[str] | None = None) -> Task:
     days, values, labels = _ozone_columns(raw)
     known = ~np.isnan(values)
     times = (days - days[0]) / np.timedelta64(1, "D")
-    whole = Recording("Houston", times, np.where(known, values, 0.0), labels, first_row=0, mask=known)
+    filled = np.where(known, values, 0.0)
+    whole = Recording("Houston", times, filled, labels, first_row=0, mask=known, environment=season(days))
     borders = np.searchsorted(days, np.array(["2001-01-01", "2003-01-01"], dtype="datetime64[D]"))
     window = 32
     return Task(
@@ -424,6 +439,7 @@ def ozone(data: str | os.PathLike[str] | None = None) -> Task:
         data_digest=OZONE.digest,
         baseline="prior",
         window=window,
+        environment_of="window",
         stride=8,
         gap=window,
         irregular=True,
@@ -597,6 +613,20 @@ def windows(
         else "",
         "fold_rule": "By the paper there is one: it has a single split.",
     }
+
+
+def season(moments: NDArray[Any]) -> NDArray[np.int64]:
+    """The season of the northern half of the earth: 0 for December to February, 1 for spring, 2, 3.
+
+    Args:
+        moments: datetime64 (n,).
+
+    Example:
+        >>> season(np.array(["2009-12-31", "2010-03-01", "2010-08-31"], dtype="datetime64[D]"))
+        array([0, 1, 2])
+    """
+    month = moments.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    return month % 12 // 3
 
 
 def _cells(raw: bytes, separator: str = ",") -> list[list[str]]:

@@ -7,8 +7,8 @@ ahead of a forecast, which no sensor measures, stays.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +138,7 @@ def _label_shift(split: Split, level: float, random: np.random.Generator, missin
     for label, share in enumerate(shares):
         members = (place == label)[None]
         kept[known[first_share(order[None], members, share)[0]]] = False
-    found = {one.name: getattr(split, one.name) for one in fields(split)}
-    return Split(**{name: _selected(part, kept) for name, part in found.items()})
+    return split.only(kept)
 
 
 _TRANSFORMS: Mapping[str, Transform] = {
@@ -234,12 +233,3 @@ def _paced(split: Split, factor: NDArray[np.float64]) -> Split:
     spans = split.timespans.astype(np.float64)
     fixed = np.where(first, np.minimum(spans, 1.0), 0.0)
     return replace(split, timespans=(fixed + (spans - fixed) * factor).astype(split.timespans.dtype))
-
-
-def _selected(part: Any, kept: NDArray[np.bool_]) -> Any:
-    """A part of a split for some of its sequences."""
-    if isinstance(part, np.ndarray):
-        return part[kept]
-    return (
-        tuple(one for one, stays in zip(part, kept, strict=True) if stays) if isinstance(part, tuple) and part else part
-    )

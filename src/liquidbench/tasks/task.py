@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -269,8 +269,8 @@ class Split:
         rows: int64 (sequence, time), raw row numbers; -1 at padding.
         recordings: name of each sequence's recording.
         groups: group of each sequence's recording, which no other split has unless recordings are cut in time.
-        environments: int64 (sequence,), environment of each sequence's recording, or (sequence, time), that of each
-            step, at padding that of the last; None where the task has none.
+        environments: int64 (sequence,), environment of each sequence, or (sequence, time), that of each step, at
+            padding that of the last; None where the task has none.
         time_ahead: whether the last feature is the time ahead, see `Task.time_ahead`; no sensor measures it.
     """
 
@@ -287,6 +287,20 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def only(self, kept: NDArray[np.bool_]) -> "Split":
+        """Some of its sequences.
+
+        Args:
+            kept: bool (sequence,).
+        """
+
+        def chosen(part: Any) -> Any:
+            if isinstance(part, np.ndarray):
+                return part[kept]
+            return tuple(itertools.compress(part, kept)) if isinstance(part, tuple) else part
+
+        return Split(**{one.name: chosen(getattr(self, one.name)) for one in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -501,6 +515,9 @@ class Task:
         judged: name of the measurement that verdicts are about; "" for the main metric. Validation selects by the main
             metric in any case, as no trial of a search is rolled out.
         table: for a task from a user's table, how new rows are read (`liquidbench.tasks.new_rows`); None for others.
+        environment_of: what has an environment of its own where recordings tell that of each step: the "step", or the
+            "window", which has that of the middle of the steps that it scores. A series that goes through seasons has
+            windows of each.
         policies: policies without a network, by name, to be rolled out as well, such as an expert. Beating one
             called ``"trivial"`` is the least that a verdict asks for.
         conditioned: changes each split after it has been cut (`liquidbench.tasks.conditioned`); None for a task under
@@ -553,6 +570,7 @@ class Task:
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
     conditioned: Callable[[Split], Split] | None = field(default=None, repr=False)
     marked: bool = False
+    environment_of: Literal["step", "window"] = "step"
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -588,6 +606,8 @@ class Task:
             refuse("stride", f"from 1 to the window, {self.window}, so that no step is skipped", self.stride)
         if self.window is not None and self.gap is not None and self.gap < self.window:
             refuse("gap", f"at least the window, {self.window}", self.gap)
+        if self.environment_of == "window" and self.window is None:
+            refuse("environment_of", "'step' without a window", self.environment_of)
         if self.baseline == "prior" and self.kind != "classification":
             refuse("baseline", "'mean' or 'last value' for a regression", self.baseline)
         if self.baseline not in (None, "prior") and self.kind != "regression":
@@ -1135,7 +1155,11 @@ class Task:
         environments = None
         if isinstance(recordings[0].environment, np.ndarray):
             told = (np.asarray(recording.environment)[piece] for recording, piece in pieces)
-            environments = np.stack([np.pad(one, (0, time - len(one)), mode="edge") for one in told]).astype(np.int64)
+            if self.environment_of == "window":
+                told = (one[(self.context + len(one)) // 2] for one in told)
+            else:
+                told = (np.pad(one, (0, time - len(one)), mode="edge") for one in told)
+            environments = np.stack(list(told)).astype(np.int64)
         elif recordings[0].environment is not None:
             environments = np.array([recording.environment for recording, _ in pieces], dtype=np.int64)
         split = Split(

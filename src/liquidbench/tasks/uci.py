@@ -153,6 +153,7 @@ def _occupancy(name: str, title: str, digest: str, members: dict[str, bytes], te
         data_digest=digest,
         baseline="prior",
         window=32,
+        environment_of="window",
         stride=16,
         gap=GAP_MINUTES,
         folds=4,
@@ -173,6 +174,8 @@ def _occupancy_file(name: str, raw: bytes) -> Recording:
         values=numbers[:, :5].astype(np.float32),
         targets=numbers[:, 5].astype(np.int64),
         first_row=0,
+        # The day of February.
+        environment=(_minutes(dates) // (24 * 60)).astype(np.int64) + 1,
     )
 
 

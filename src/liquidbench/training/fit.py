@@ -1,8 +1,8 @@
 """Fits one model to one task: searches, trains, and returns rows of results.
 
 With one seed, all models see the same batches in the same order, and have the same number of trials, steps and minutes.
-The validation score of the main metric decides when to stop and which trial is best. The test split is read only after
-both decisions.
+The validation score of the main metric decides when to stop and which trial is best, or what the study selects by
+(`liquidbench.study.SELECTIONS`). The test split is read only after both decisions, but by an oracle.
 """
 
 import math
@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
 from liquidbench.study import Robustness, Run
-from liquidbench.tasks import floors
+from liquidbench.tasks import environments, floors
 from liquidbench.tasks.shifted import shifted
 from liquidbench.tasks.task import Policy, Task
 from liquidbench.training.learning import Data, device_of, forked_generators, predict
@@ -66,6 +67,7 @@ class _TrialResult:
     improving: bool = False
     best_score: float | None = None
     validated: tuple[Tensor, Tensor] | None = None
+    evaluations: list[Evaluation] = field(default_factory=list)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -125,26 +127,30 @@ def _fit(
 ) -> list[Row]:
     task = task.with_fold(run.fold)
     objectives.check(run.objective, task, run.training.batch_size)
+    if run.search.selection == "environments":
+        environments.check(task, run.objective)
     rows = Rows(run, task.data_digest)
     trainer = _TrialTrainer(run, task, on_stage)
     trained: dict[int, _TrialResult] = {}
+    leaving_out, until = run.search.selection == "environments", None
     if run.variant == "author":
         number, settings = 0, Settings(networks.published(run.model).learning_rate)
     else:
         trials, trained = _search_trials(run, task, trainer, folder, on_wait)
+        chosen = search.best_trial(trials, task.main.higher_is_better)
         if run.searches:
             for trial in trials:
-                rows.add_trial(trial)
-        chosen = search.best_trial(trials, task.main.higher_is_better)
+                rows.add_trial(trial, of_training=not leaving_out or trial is not chosen)
         if chosen is None:
             first = f"the first, with learning rate {trials[0].settings.learning_rate:.3g}"
             return rows.failed(f"all of {len(trials)} trials failed; {first}: {trials[0].record['failure']}")
         number, settings = chosen.number, chosen.settings
+        until = chosen.record["best_step"] if leaving_out else None
     if number not in trained:
         # The weights of the best trial are not in memory: it was another run's search, or an interrupted one. Training
-        # from the same seed gives the same weights.
-        again = trained[number] = trainer.train(settings, number, run.search.trials)
-        if not run.searches:
+        # from the same seed gives the same weights. If environments were left out, no network has seen all of them yet.
+        again = trained[number] = trainer.train(settings, number, run.search.trials, until=until)
+        if not run.searches or leaving_out:
             rows.add_trial(Trial(number, settings, again.best_score, again.record), of_search=False)
         if again.failure is not None:
             return rows.failed(again.failure)
@@ -348,6 +354,9 @@ def _search_trials(
     best: dict[int, _TrialResult] = {}
 
     def score_trial(number: int, settings: Settings, should_prune: ShouldPrune) -> tuple[float | None, dict[str, Any]]:
+        if run.search.selection == "environments":
+            left_out = searcher.left_out(settings, number, run.search.trials)
+            return left_out.best_score, left_out.record
         made = searcher.train(settings, number, run.search.trials, should_prune)
         if made.ended == "pruned":
             return made.best_score, made.record
@@ -427,19 +436,109 @@ class _TrialTrainer:
     def validation(self) -> Data:
         return Data(self.task.split("validation"), self.device)
 
+    @cached_property
+    def selecting(self) -> Data:
+        """What chooses the step: validation, or test for an oracle."""
+        oracle = self.run.search.selection == "oracle"
+        return Data(self.task.split("test"), self.device) if oracle else self.validation
+
     def train(
-        self, settings: Settings, number: int, trials: int, should_prune: ShouldPrune = lambda eighths, score: False
+        self,
+        settings: Settings,
+        number: int,
+        trials: int,
+        should_prune: ShouldPrune = lambda eighths, score: False,
+        until: int | None = None,
     ) -> _TrialResult:
-        """Train one network, or stop at a rung if ``should_prune`` says so, and score it on validation."""
+        """Train one network and score it.
+
+        Args:
+            settings: its settings.
+            number: the number of the trial, from 0.
+            trials: how many there are.
+            should_prune: says at a rung whether to stop.
+            until: the step whose weights to keep; None for the best on what selects.
+        """
+
+        def tell(evaluation: Evaluation) -> None:
+            self._tell(number, trials, evaluation)
+
+        trained = self._trained(settings, self.train_data, self.selecting, tell, should_prune, until)
+        if trained.failure is None:
+            trained.validated = predict(trained.model, self.validation)
+            chosen_by = self.selecting
+            found = trained.validated if chosen_by is self.validation else predict(trained.model, chosen_by)
+            trained.best_score, reason = scored_or_why(self.task.main, found)
+            if trained.best_score is None:
+                where = "validation" if chosen_by is self.validation else "test"
+                trained.failure = f"no {self.task.metric} on {where}: {reason}"
+        return trained
+
+    def left_out(self, settings: Settings, number: int, trials: int) -> _TrialResult:
+        """Train a network without each environment, and score it there at every evaluation.
+
+        Returns:
+            The means over environments, each of which counts alike: losses, and the best score with its step. The model
+            is that of the last training.
+
+        Source: leave-one-domain-out cross-validation of Gulrajani and Lopez-Paz, In Search of Lost Domain
+        Generalization, ICLR 2021, section 3, which chooses settings and step.
+        """
+        every: list[_TrialResult] = []
+        parts = list(environments.left_out(self.task.split("train")))
+        for place, (environment, others, own) in enumerate(parts):
+
+            def tell(evaluation: Evaluation, place: int = place) -> None:
+                self._tell(number, trials, evaluation, place, len(parts))
+
+            train, validation = Data(others, self.device), Data(own, self.device)
+            trained = self._trained(settings, train, validation, tell, share=1 / len(parts))
+            if trained.failure is not None:
+                trained.failure = f"without environment {environment}: {trained.failure}"
+                return trained
+            every.append(trained)
+        result, sign = every[-1], 1 if self.task.main.higher_is_better else -1
+        best: float | None = None
+        result.curve, result.best_step = [], 0
+        # Where time was up, the last evaluation is at a step of its own.
+        for at in zip(*(one.evaluations[: -1 if one.ended == "minutes" else None] for one in every), strict=False):
+            result.steps = at[0].step
+            result.curve.append((result.steps, fmean(e.train_loss for e in at), fmean(e.validation_loss for e in at)))
+            scores = [one.score for one in at if one.score is not None]
+            if len(scores) == len(at) and (best is None or sign * fmean(scores) > sign * best):
+                best, result.best_step = fmean(scores), result.steps
+        ends = {one.ended for one in every}
+        result.ended = next(one for one in ("minutes", "patience", "all steps") if one in ends)
+        result.improving, result.best_score = any(one.improving for one in every), best
+        if best is None:
+            result.failure = (
+                "time was up before the first evaluation"
+                if not result.curve
+                else f"no step has a {self.task.metric} in all environments that were left out"
+            )
+        return result
+
+    def _tell(self, number: int, trials: int, evaluation: Evaluation, place: int = 0, networks: int = 1) -> None:
+        """Report progress, of one of the networks of a trial."""
+        if self.on_stage is None:
+            return
+        steps, losses = self.run.steps, (evaluation.train_loss, evaluation.validation_loss)
+        self.on_stage(TrialProgress(number, trials, place * steps + evaluation.step, networks * steps, *losses))
+
+    def _trained(
+        self,
+        settings: Settings,
+        train: Data,
+        validation: Data,
+        tell: Callable[[Evaluation], None],
+        should_prune: ShouldPrune = lambda eighths, score: False,
+        until: int | None = None,
+        share: float = 1.0,
+    ) -> _TrialResult:
+        """A network trained on some sequences, in a share of the time of a trial."""
         run, steps = self.run, self.run.steps
         model, hidden_size = network(run, self.task, settings)
         trained = _TrialResult(model, hidden_size)
-
-        def tell(evaluation: Evaluation) -> None:
-            if self.on_stage is not None:
-                losses = evaluation.train_loss, evaluation.validation_loss
-                self.on_stage(TrialProgress(number, trials, evaluation.step, steps, *losses))
-
         rungs = iter(RUNGS)
         rung = next(rungs, 0)
 
@@ -455,32 +554,29 @@ class _TrialTrainer:
         # Dropout uses the global generator.
         torch.manual_seed(run.seed)
         trainer = None
-        objective = objective_of(run.objective, settings.strength, self.train_data, steps)
+        objective = objective_of(run.objective, settings.strength, train, steps)
         try:
             trainer = Trainer(
                 model,
                 settings,
-                self.train_data,
-                self.validation,
+                train,
+                validation,
                 steps=steps,
+                until=until,
                 batch_size=run.training.batch_size,
                 seed=run.seed,
                 metric=self.task.main,
                 objective=objective,
                 sampler=sampler_of(self.task, objective),
             )
-            seconds = math.inf if run.search.cap is None else 60 * run.search.cap
+            seconds = math.inf if run.search.cap is None else 60 * run.search.cap * share
             trained.ended = trainer.run(seconds=seconds, on_evaluation=tell, halt=at_rung)
         except (NoTargetsError, FloatingPointError) as error:
             trained.failure = str(error)
         if trainer is not None:
             at = trainer.progress
+            trained.evaluations = list(at.curve)
             trained.curve = [(one.step, one.train_loss, one.validation_loss) for one in at.curve]
             trained.steps, trained.best_step = at.step, at.best_step
             trained.improving = trained.failure is None and trainer.improving
-        if trained.failure is None:
-            trained.validated = predict(model, self.validation)
-            trained.best_score, reason = scored_or_why(self.task.main, trained.validated)
-            if trained.best_score is None:
-                trained.failure = f"no {self.task.metric} on validation: {reason}"
         return trained

@@ -499,6 +499,8 @@ class Trainer:
         train: the training split.
         validation: the validation split, on the same device.
         steps: updates of the network, at most. A batch without targets is none.
+        until: the step at which to end and whose weights to keep, one of those that are evaluated; None for the best on
+            validation.
         batch_size: sequences a step, over all processes.
         seed: of the order of the data.
         metric: chooses the best step on validation; None for the loss.
@@ -534,6 +536,7 @@ class Trainer:
         *,
         steps: int,
         batch_size: int,
+        until: int | None = None,
         seed: int = 0,
         metric: Metric | None = None,
         objective: Objective | None = None,
@@ -543,7 +546,7 @@ class Trainer:
     ):
         check_targets(train, validation)
         self.model, self.settings, self.train, self.validation = model.to(train.device), settings, train, validation
-        self.steps, self.batch_size, self.metric = steps, batch_size, metric
+        self.steps, self.batch_size, self.metric, self.until = steps, batch_size, metric, until
         self.objective = (ERM(mean_loss) if objective is None else objective).to(train.device)
         self.sampler, self.group = sampler, group
         if group is not None:
@@ -565,7 +568,7 @@ class Trainer:
         It was where the last tenth of its steps brought more than `IMPROVING` of all that it gained on validation.
         """
         at = self.progress
-        if at.ended != "all steps":
+        if at.ended != "all steps" or self.until is not None:
             return False
         first = self._worth(at.untrained, 0.0)[0]
         worth = [(one.step, self._worth(one.score, one.validation_loss)[0]) for one in at.curve]
@@ -730,11 +733,13 @@ class Trainer:
         evaluation = Evaluation(at.step, trained, loss, found, at.seconds, at.sequences)
         at.curve.append(evaluation)
         assert at.best_loss is not None
-        if self._worth(found, loss) > self._worth(at.best_score, at.best_loss):
+        better = self._worth(found, loss) > self._worth(at.best_score, at.best_loss)
+        # Towards a given step, the last weights are those to keep.
+        if better or self.until is not None:
             at.best_step, at.best_score, at.best_loss, at.best = at.step, found, loss, self._weights()
         if stopped:
             at.ended = "minutes"
-        elif at.step == self.steps:
+        elif at.step == (self.steps if self.until is None else self.until):
             at.ended = "all steps"
         elif at.mastered == LEVELS and at.step - max(at.best_step, at.complete) >= self.patience:
             at.ended = "patience"

@@ -125,6 +125,10 @@ class _CTGRURecurrence(Recurrence):
         traces = (1 - s) * traces + s * q.unsqueeze(-2)
         return (traces.flatten(-2),), {"tau": torch.exp(_summed(s * log_tau))}
 
+    def silenced(self, state: State, units: Tensor) -> State:
+        traces = state[0].unflatten(-1, (self.scales, self.hidden_size))
+        return (traces.index_fill(-1, units, 0.0).flatten(-2),)
+
     def output(self, inputs: Inputs, states: State) -> Tensor:
         """The sum over time scales."""
         return _summed(states[0].unflatten(-1, (self.scales, self.hidden_size)))

@@ -135,6 +135,10 @@ class _GRUDRecurrence(FusedRecurrence):
             kind="GRU_D",
         )
 
+    def silenced(self, state: State, units: Tensor) -> State:
+        h, *observed = state
+        return h.index_fill(-1, units, 0.0), *observed
+
     def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
         return gated.reference.explain(equation, inputs, state)
 

@@ -12,11 +12,13 @@ import liquidrnn as lr
 from liquidbench import measuring, networks, predictions, results, search
 from liquidbench.measuring import measure_cost
 from liquidbench.rows import failure
+from liquidbench.search import Settings
 from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidbench.training import fit as fit_module
 from liquidbench.training import learning, trainer
 from liquidbench.training.fit import fit
+from liquidbench.training.learning import Data
 from liquidrnn import kernels
 
 CORRUPTION = Robustness(removed_steps=(0.0, 0.5), noise=(0.0, 1.0))
@@ -571,3 +573,89 @@ def test_an_objective_that_cannot_take_effect_is_refused_before_training(monkeyp
     monkeypatch.setattr(fit_module, "Trainer", lambda *_, **__: pytest.fail("nothing is trained"))
     with pytest.raises(ValueError, match="vrex on 'toy' needs environments, and its recordings have none"):
         fit(run(training=Training(steps=12, batch_size=8, objective="vrex=1")), task())
+
+
+# Selection
+
+
+def trained_without(toy, searched, settings, number):
+    """Scores of a network at each evaluation, which has not seen an environment, in that one; made by hand."""
+    train = toy.split("train")
+    own = train.environments == number
+    parts = []
+    for kept in (~own, own):
+        fields = {name: getattr(train, name) for name in vars(train)}
+        arrays = {name: part[kept] for name, part in fields.items() if isinstance(part, np.ndarray)}
+        parts.append(Data(replace(train, **arrays)))
+    torch.manual_seed(searched.seed)
+    model, _ = fit_module.network(searched, toy, settings)
+    torch.manual_seed(searched.seed)
+    one = trainer.Trainer(
+        model, settings, *parts, steps=searched.steps, batch_size=8, seed=searched.seed, metric=toy.main
+    )
+    one.run()
+    return {at.step: at.score for at in one.progress.curve}
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_environments_that_are_left_out_choose_trial_and_step(tmp_path, drawn, kind):
+    drawn(0.03, 0.001)
+    toy, seen = with_environments(task(kind)), []
+    searched = run(search=Search(trials=2, selection="environments"))
+    rows = fit(searched, toy, tmp_path, lambda stage: seen.append((stage, "test" in toy.constructed)))
+    assert not any(built for _, built in seen), "nothing is chosen on test"
+    assert {row["status"] for row in rows} == {"done"} and {row["search"] for row in rows} == {"full, environments"}
+    higher, expected = kind == "classification", []
+    for trial in trials_of(rows):
+        curves = [trained_without(toy, searched, Settings(**trial), number) for number in range(3)]
+        means = {step: float(np.mean([curve[step] for curve in curves])) for step in curves[0]}
+        step = (max if higher else min)(means, key=means.get)
+        expected.append((means[step], step))
+    scores = [row["value"] for row in select(rows, metric="trial_score")]
+    assert scores == pytest.approx([score for score, _ in expected], rel=1e-6)
+    (best,) = select(rows, metric="best_step")
+    assert best["trial"] == (np.argmax if higher else np.argmin)(scores)
+    assert best["value"] == expected[best["trial"]][1]
+    # The network that is scored has seen all environments, up to that step.
+    curve = select(rows, metric="loss", split="train", trial=best["trial"])
+    assert [row["step"] for row in curve] == list(range(3, int(best["value"]) + 1, 3))
+    last = [(stage.trial, stage.step, stage.steps) for stage, _ in seen if stage.steps == searched.steps]
+    assert last[-1] == (best["trial"], best["value"], searched.steps)
+    assert {stage.steps for stage, _ in seen} == {searched.steps, 3 * searched.steps}
+    # Another process goes on from the journal, and trains the last network alone.
+    again = []
+    assert numbers(fit(searched, toy, tmp_path, again.append)) == numbers(rows)
+    assert {stage.steps for stage in again} == {searched.steps}
+
+
+def test_other_seeds_of_a_cheap_search_train_up_to_the_step_that_was_chosen(tmp_path, drawn):
+    drawn(0.03, 0.001)
+    toy, cheap = with_environments(task()), Search(trials=2, mode="cheap", selection="environments")
+    first = fit(run(search=cheap, tuned=(4, 0)), toy, tmp_path)
+    other = fit(run(seed=5, search=cheap, tuned=(4, 0)), toy, tmp_path)
+    assert value(first, metric="best_step") == value(other, metric="best_step")
+    assert not select(other, metric="trial_score")
+
+
+def test_an_oracle_chooses_on_test_and_is_called_so(drawn):
+    drawn(0.03, 0.003)
+    toy = task("regression")
+    rows = fit(run(search=Search(trials=2, selection="oracle")), toy)
+    assert {row["search"] for row in rows} == {"full, oracle"}
+    reached = value(rows, metric="mse", split="test", corruption="")
+    assert reached == min(row["value"] for row in select(rows, metric="trial_score"))
+    # The same trainings, of which another step or trial may be taken.
+    assert reached <= value(fit(run(), toy), metric="mse", split="test", corruption="")
+
+
+def test_environments_that_cannot_be_left_out_are_refused_before_training(monkeypatch):
+    monkeypatch.setattr(fit_module, "Trainer", lambda *_, **__: pytest.fail("nothing is trained"))
+    with pytest.raises(ValueError, match="environments on 'toy' needs environments, and its recordings have none"):
+        fit(run(search=Search(selection="environments")), task())
+
+
+def test_an_environment_in_which_training_fails_is_named(drawn):
+    drawn(1e20, 0.01)
+    rows = fit(run(search=Search(trials=2, selection="environments")), with_environments(task("regression")))
+    failures = [row["reason"] for row in select(rows, metric="loss", split="train", trial=0) if row["reason"]]
+    assert failures and all(reason.startswith("without environment 0: ") for reason in failures)

@@ -302,6 +302,7 @@ _SEASONS = {
 SEASONS = tuple(_SEASONS)
 
 
+@cache
 def look(season: str = "summer", level: float = 1.0, fog: float = 0.0) -> Look:
     """The colours on the way from summer to a season.
 
