@@ -47,9 +47,7 @@ def main() -> None:
         seconds, busy = drawn(height, width, pictures)
         print(f"{width:>4} x {height:<4} {seconds:7,.0f} pictures a second, {busy:7,.0f} a second of processor time")
     seconds, busy = flown()
-    print(
-        f"{LAYOUTS} flights {seconds:7,.0f} pictures a second, {busy:7,.0f} a second of processor time, physics included"
-    )
+    print(f"{LAYOUTS} flights {seconds:7,.0f} pictures a second, {busy:7,.0f} a second of processor time, with physics")
 
 
 if __name__ == "__main__":

@@ -234,17 +234,22 @@ WORLDS: Mapping[str, Shift] = {
                 season,
                 f"Share of the way from summer to {words}",
                 f"{{n}} of the way to {words}",
-                _SIZES,
+                levels,
                 _WHOLE_SHARE,
                 True,
             )
-            for season, words in (("autumn", "autumn"), ("winter", "winter"), ("dusk", "dusk"), ("urban", "a town"))
+            for season, words, levels in (
+                ("autumn", "autumn", (0.2, 0.35, 0.5)),
+                ("winter", "winter", (0.2, 0.35, 0.5)),
+                ("dusk", "dusk", (0.2, 0.35, 0.5)),
+                ("urban", "a town", _SIZES),
+            )
         ),
         Shift(
             "fog",
             "Fog: thirty metres over the distance of sight",
             "fog of density {n}",
-            (1.0, 2.0, 3.0),
+            (0.5, 1.0, 1.5),
             {"at_least": 0.0, "at_most": 30.0},
         ),
         Shift(
@@ -266,14 +271,14 @@ WORLDS: Mapping[str, Shift] = {
             "hue",
             "Turn of hues, in degrees",
             "hues turned by {n} degree{s}",
-            (15.0, 30.0, 60.0),
+            (20.0, 30.0, 40.0),
             {"at_least": 0.0, "at_most": 180.0},
         ),
         Shift(
             "occlusion",
             "Share of the picture covered",
             "{n} of the picture covered",
-            (0.1, 0.25, 0.4),
+            (0.05, 0.1, 0.2),
             _WHOLE_SHARE,
             True,
         ),
@@ -284,7 +289,7 @@ WORLDS: Mapping[str, Shift] = {
             (0.3, 0.6, 1.0),
             {"at_least": 0.0, "at_most": 2.4},
         ),
-        Shift("dropped_frames", "Pictures dropped", "{n} of the pictures dropped", (0.5, 0.7, 0.9), _WHOLE_SHARE, True),
+        Shift("dropped_frames", "Pictures dropped", "{n} of the pictures dropped", (0.7, 0.8, 0.9), _WHOLE_SHARE, True),
         Shift(
             "irregular_frames",
             "Longest delay of a picture, in seconds",
@@ -310,7 +315,7 @@ WORLDS: Mapping[str, Shift] = {
             "distractors",
             "Distractors beside the target",
             "{n} distractor{s} beside the target",
-            (1.0, 2.0, 3.0),
+            (1.0, 2.0, 4.0),
             {"at_least": 0.0, "at_most": 4.0},
         ),
         Shift(
@@ -324,7 +329,7 @@ WORLDS: Mapping[str, Shift] = {
             "actuator_lag",
             "Time constant of commands, in seconds",
             "commands that lag by {n} s",
-            (0.2, 0.4, 0.8),
+            (0.4, 0.8, 1.2),
             {"at_least": 0.0, "at_most": 5.0},
         ),
         Shift(
@@ -384,7 +389,6 @@ WORLDS: Mapping[str, Shift] = {
         Shift("added_mass", "Rise of all masses", "{n} more mass", (0.1, 0.25, 0.5), _ANY, percent=True),
         Shift("slippery", "Loss of friction", "{n} less friction", (0.25, 0.5, 0.75), _SHARE, percent=True),
         Shift("gravity", "Rise of gravity", "{n} more gravity", (0.1, 0.25, 0.5), _ANY, percent=True),
-        Shift("late_actions", "Delay of actions, in seconds", "actions {n} s late", (0.01, 0.02, 0.04), _ANY),
     )
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
