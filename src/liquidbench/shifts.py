@@ -242,7 +242,7 @@ WORLDS: Mapping[str, Shift] = {
                 ("autumn", "autumn", (0.2, 0.35, 0.5)),
                 ("winter", "winter", (0.2, 0.35, 0.5)),
                 ("dusk", "dusk", (0.2, 0.35, 0.5)),
-                ("urban", "a town", _SIZES),
+                ("urban", "a town", (0.25, 0.5, 0.75)),
             )
         ),
         Shift(
@@ -256,7 +256,7 @@ WORLDS: Mapping[str, Shift] = {
             "sensor_noise",
             "Noise on each pixel, of 255",
             "pixel noise of {n}",
-            (20.0, 40.0, 80.0),
+            (20.0, 40.0, 60.0),
             {"at_least": 0.0, "at_most": 255.0},
         ),
         Shift(
@@ -266,7 +266,7 @@ WORLDS: Mapping[str, Shift] = {
             (1.0, 2.0, 3.0),
             {"at_least": 0.0, "at_most": 8.0},
         ),
-        Shift("contrast", "Contrast lost", "{n} of the contrast lost", (0.5, 0.75, 0.9), _WHOLE_SHARE, True),
+        Shift("contrast", "Contrast lost", "{n} of the contrast lost", (0.25, 0.5, 0.7), _WHOLE_SHARE, True),
         Shift(
             "hue",
             "Turn of hues, in degrees",
@@ -294,7 +294,7 @@ WORLDS: Mapping[str, Shift] = {
             "irregular_frames",
             "Longest delay of a picture, in seconds",
             "pictures up to {n} s late",
-            (0.2, 0.5, 0.9),
+            (0.2, 0.4, 0.6),
             {"at_least": 0.0, "at_most": 1.9},
         ),
         Shift(
@@ -329,7 +329,7 @@ WORLDS: Mapping[str, Shift] = {
             "actuator_lag",
             "Time constant of commands, in seconds",
             "commands that lag by {n} s",
-            (0.4, 0.8, 1.2),
+            (0.5, 1.0, 2.0),
             {"at_least": 0.0, "at_most": 5.0},
         ),
         Shift(
