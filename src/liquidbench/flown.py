@@ -33,7 +33,7 @@ class Attention:
         method: how it is measured.
         share: share of the attributions that is on the target's pixels, a mean over flights.
         interval: its interval over flights; None with fewer than two flights.
-        commands: the share for each command alone.
+        commands: the share for each command alone that depends on a pixel.
         pixels: the target's share of the pixels of the same frames.
         frames: number of frames.
         flights: number of flights that they are of.
@@ -116,7 +116,7 @@ class Place:
         outcomes: of each flight, "success", "crash" or "missed".
         near: metres from the target within which a flight has to end.
         maps: the first flights from above.
-        attention: by each method; empty where no frame shows the target.
+        attention: by each method; empty where no frame shows the target, or no command depends on a pixel of one.
         frames: of the first flight.
         inside: of the first flight.
         film: the first flight as a GIF, bytes as uint8.

@@ -3,6 +3,7 @@
 Nothing is trained. What it finds is stored by `liquidbench.flown`, for reports to draw without torch or a renderer.
 """
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ def look(network: Kept, task: Task, elsewhere: Sequence[tuple[str, float]] = ())
     seed = rollout_seed(task, int(about["origin"].get("seed", 0)), "test")
     places = [_place(model, task, seed, world, level) for world, level in (("", 0.0), *elsewhere)]
     missing = []
+    if not any(place.attention for place in places):
+        missing.append("No command depends on a pixel of any frame that was looked at and shows the target")
     if not len(places[0].inside.time_constants):
         missing.append(f"{type(model.layer).__name__} has no time constants")
     named = about["network"]["model"]
@@ -261,24 +264,26 @@ def _repeated(state: Tensor | State | None, many: int) -> Any:
 
 
 def _attention(looked: Sequence[Sequence[_Looked]]) -> list[Attention]:
-    """The share of attributions that is on the target, by each method; empty where no frame shows it."""
-    flights = [frames for frames in looked if len(frames)]
-    if not flights:
-        return []
-    pixels = fmean(fmean(one.target.mean() for one in frames) for frames in flights)
+    """The share of attributions that is on the target, by each method; none where no command depends on a pixel."""
     found = []
     for method, name in (("integrated gradients", "gradients"), ("effects of covered patches", "patches")):
-        of_frames = [[_shares(getattr(one, name), one.target) for one in frames] for frames in flights]
-        shares = np.array([np.mean(one, axis=0) for one in of_frames])
-        *commands, whole = shares.mean(axis=0).tolist()
-        bounds = mean_interval(shares[:, -1]) if len(flights) > 1 else None
+        flights = [[one for one in frames if getattr(one, name).any()] for frames in looked]
+        flights = [frames for frames in flights if frames]
+        if not flights:
+            continue
+        shares = [[_shares(getattr(one, name), one.target) for one in frames] for frames in flights]
+        *commands, whole = (
+            [_mean([one[column] for one in frames]) for frames in shares] for column in range(len(COMMANDS) + 1)
+        )
+        bounds = mean_interval(whole) if len(flights) > 1 else None
+        means = {command: _mean(values) for command, values in zip(COMMANDS, commands, strict=True)}
         found.append(
             Attention(
                 method=method,
-                share=whole,
+                share=fmean(whole),
                 interval=bounds and (max(bounds[0], 0.0), min(bounds[1], 1.0)),
-                commands=dict(zip(COMMANDS, commands, strict=True)),
-                pixels=float(pixels),
+                commands={command: share for command, share in means.items() if math.isfinite(share)},
+                pixels=fmean(fmean(float(one.target.mean()) for one in frames) for frames in flights),
                 frames=sum(map(len, flights)),
                 flights=len(flights),
             )
@@ -286,14 +291,24 @@ def _attention(looked: Sequence[Sequence[_Looked]]) -> list[Attention]:
     return found
 
 
-def _shares(sizes: NDArray[np.float32], target: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of sizes (commands, rows, columns) that is on the target's pixels, for each command and for their sum."""
+def _mean(values: Sequence[float]) -> float:
+    """Mean of what is known; NaN of nothing."""
+    known = [value for value in values if math.isfinite(value)]
+    return fmean(known) if known else math.nan
+
+
+def _shares(sizes: NDArray[np.float32], target: NDArray[np.bool_]) -> list[float]:
+    """Share of sizes (commands, rows, columns) that is on the target's pixels, for each command and for their sum.
+
+    NaN for a command that depends on nothing.
+    """
     all_of_them = np.concatenate([sizes, sizes.sum(axis=0, keepdims=True)]).astype(np.float64)
     rows, columns = sizes.shape[1:]
     # A patch is spread evenly over its pixels.
     on_target = target.reshape(rows, HEIGHT // rows, columns, WIDTH // columns).mean(axis=(1, 3))
     total = all_of_them.sum(axis=(1, 2))
-    return (all_of_them * on_target).sum(axis=(1, 2)) / np.where(total > 0, total, 1.0)
+    there = (all_of_them * on_target).sum(axis=(1, 2))
+    return [float(part / whole) if whole else math.nan for part, whole in zip(there, total, strict=True)]
 
 
 def _inside(model: SequenceModel, journey: _Journey, unit: float) -> Inside:

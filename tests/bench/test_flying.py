@@ -97,7 +97,8 @@ def test_shares_are_those_of_the_targets_pixels():
     patches = np.zeros((3, 6, 8), np.float32)
     patches[:, 1, 0] = 2.0
     assert flying._shares(patches, target) == pytest.approx([0.5] * 4)
-    assert flying._shares(np.zeros_like(patches), target) == pytest.approx([0] * 4)
+    patches[2] = 0.0
+    assert flying._shares(patches, target) == pytest.approx([0.5, 0.5, np.nan, 0.5], nan_ok=True)
 
 
 def test_the_share_is_a_mean_over_flights_with_their_interval():
@@ -113,6 +114,8 @@ def test_the_share_is_a_mean_over_flights_with_their_interval():
     assert gradients.pixels == pytest.approx(1 / PIXELS) == patches.share
     # Two flights say little: Student's interval is wider than all there is.
     assert gradients.interval == (0.0, 1.0)
+    nothing = replace(frame(0.1), gradients=np.zeros((3, flying.HEIGHT, flying.WIDTH), np.float32))
+    assert [one.method for one in flying._attention([[nothing], []])] == ["effects of covered patches"]
     assert flying._attention([[], []]) == []
 
 

@@ -127,6 +127,7 @@ def _share(share: float) -> str:
 
 def _table(found: Flown, title: str, name: str) -> Table:
     methods = list(dict.fromkeys(one.method for place in found.places for one in place.attention))
+    commands = list(dict.fromkeys(name for place in found.places for one in place.attention for name in one.commands))
     rows, records = [], []
     for place in found.places:
         where = _where(place)
@@ -137,7 +138,9 @@ def _table(found: Flown, title: str, name: str) -> Table:
         for method in methods:
             one = known.get(method)
             texts.append("" if one is None else _share(one.share))
-            texts.append("" if one is None else ", ".join(number(100 * share, 1) for share in one.commands.values()))
+            of = one.commands if one else {}
+            told = [number(100 * of[name], 1) if name in of else "–" for name in commands]
+            texts.append(", ".join(told) if one else "")
             for which, share in {"all": one.share, **one.commands}.items() if one else ():
                 bounds = one.interval if one and which == "all" else None
                 records.append(
@@ -158,7 +161,6 @@ def _table(found: Flown, title: str, name: str) -> Table:
                     }
                 )
         rows.append([where[:1].upper() + where[1:], *texts])
-    commands = next((list(one.commands) for place in found.places for one in place.attention), [])
     heads = [(head, True) for method in methods for head in (f"Of {method}", f"of {', '.join(commands)}")]
     return Table(
         name,
