@@ -49,7 +49,9 @@ flight: $(FLIGHT)
 test: $(READY)
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
+# One of these compares with Crazyflow, which brings JAX.
 slow: $(READY)
+	$(PIP) "crazyflow>=0.4"
 	$(BIN)/python -m pytest -m slow
 
 # The same with the share of lines that tests reach. CI asks for as much.
