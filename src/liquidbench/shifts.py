@@ -389,7 +389,6 @@ WORLDS: Mapping[str, Shift] = {
         Shift("added_mass", "Rise of all masses", "{n} more mass", (0.1, 0.25, 0.5), _ANY, percent=True),
         Shift("slippery", "Loss of friction", "{n} less friction", (0.25, 0.5, 0.75), _SHARE, percent=True),
         Shift("gravity", "Rise of gravity", "{n} more gravity", (0.1, 0.25, 0.5), _ANY, percent=True),
-        Shift("late_actions", "Delay of actions, in seconds", "actions {n} s late", (0.01, 0.02, 0.04), _ANY),
     )
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""

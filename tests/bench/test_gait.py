@@ -21,7 +21,7 @@ WORLDS = [
     ("added_mass", 0.5),
     ("slippery", 0.75),
     ("gravity", 0.5),
-    ("late_actions", 0.02),
+    ("command_delay", 20.0),
 ]
 
 
@@ -96,8 +96,8 @@ def test_a_longer_gap_is_more_frames_with_the_same_action():
     assert robots.seconds[0] == pytest.approx(0.2)
 
 
-def test_late_actions_are_those_of_so_many_frames_before():
-    robots = gait.Robots(gait.CHEETAH, 1, seed=3, differs=gait.WORLDS["late_actions"](0.03))
+def test_delayed_commands_are_those_of_so_many_frames_before():
+    robots = gait.Robots(gait.CHEETAH, 1, seed=3, differs=gait.WORLDS["command_delay"](30.0))
     environment, state = seeded(gait.CHEETAH, 3, 1)
     gaps = (2, 8, 2, 2, 7)
     commanded = [np.zeros(6)] * 3 + [waves(number)[0] for number, frames in enumerate(gaps) for _ in range(frames)]

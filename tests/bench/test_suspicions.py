@@ -99,7 +99,10 @@ def test_a_meter_that_was_replaced_is_warned_of(warnings):
     total[250:] -= total[250] - 1.5
     frame = frame_of(gas=total.round(2), y=signal(4).round(3))
     (warning,) = [warning for warning in warnings(frame) if "only goes up" in warning]
-    assert f"falls from {total[249].round(2):.15g} to 1.5 in line 252, as a meter that was reset" in warning
+    start = (
+        f"'gas' falls from {total[249].round(2):.15g} to 1.5 in line 252, and else only goes up, as a meter that was"
+    )
+    assert warning.startswith(start)
 
 
 def test_what_begins_again_each_day_or_goes_both_ways_is_no_meter(warnings):
@@ -179,3 +182,22 @@ def test_a_class_that_compares_two_columns_is_suspected(warnings):
     assert "the difference of 'home' and 'away' tells class" in suspect
     other = np.random.default_rng(5).permutation(result)
     assert not suspects(warnings(frame_of(x=signal(1).round(3), home=home, away=away, y=other)))
+
+
+def test_rows_in_the_order_of_the_target_are_warned_of(warnings):
+    frame = frame_of(x=signal(1).round(3), y=signal(2).round(3))
+    down = frame.sort("y", descending=True).drop("time")
+    assert any("the rows are sorted by the target, 'y'" in warning for warning in warnings(down))
+    for other in (frame.drop("time"), frame.with_columns(pl.col("y").sort())):
+        assert not [warning for warning in warnings(other) if "sorted by the target" in warning]
+
+
+def test_a_last_row_of_sums_is_dropped(warnings, tmp_path):
+    frame = frame_of(x=(signal(1) + 9).round(2), z=(signal(2) + 9).round(1), y=(signal(3) + 9).round(2)).drop("time")
+    total = frame.sum().with_columns(pl.all().round(2))
+    found = warnings(pl.concat([frame, total]))
+    assert any("line 422 holds the sums of all rows above" in warning for warning in found)
+    assert table.load({"table": str(tmp_path / "mine.csv"), "target": "y"}).warnings == tuple(found)
+    # Nor is one that is near the sums, or the sum of one column among others.
+    for other in (total * 1.01, total.with_columns(x=9.0, z=9.0)):
+        assert not any("holds the sums" in warning for warning in warnings(pl.concat([frame, other])))

@@ -120,7 +120,7 @@ WORLDS: Mapping[str, Callable[[float], World]] = {
     "added_mass": lambda level: World(mass=1 + level),
     "slippery": lambda level: World(friction=1 - level),
     "gravity": lambda level: World(gravity=1 + level),
-    "late_actions": lambda level: World(late=level),
+    "command_delay": lambda level: World(late=level / 1000),
 }
 """What each of these `liquidbench.shifts.WORLDS` is at a level."""
 

@@ -45,8 +45,8 @@ CONVERSIONS = (
     ("from °F to °C", 1.8, 32.0),
     ("from K to °C", 1.0, 273.15),
     ("from °F to K", 1.8, -459.67),
-    *((f"a unit that is {factor:,} times as large", float(factor), 0.0) for factor in (1_000_000, 1000, 100, 10)),
-    *((f"a unit that is {factor} times as large", factor, 0.0) for factor in (3600.0, 60.0, 3.6)),
+    *((f"a unit that is {10**power:,} times as large", 10.0**power, 0.0) for power in (6, 5, 4, 3, 2, 1)),
+    *((f"a unit that is {factor:g} times as large", factor, 0.0) for factor in (3600.0, 60.0, 3.6)),
     ("from inHg to hPa or the like", 33.8639, 0.0),
     ("from mg/dL to mmol/L of glucose", 18.016, 0.0),
     ("from kWh to m³ of gas", 10.55, 0.0),
@@ -58,7 +58,15 @@ CONVERSIONS = (
 
 def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
-    for suspect in (_strayed_times, leaks.suspects, _rolled_over, _began_again, _changed_units, _unseen, _outliers):
+    for suspect in (
+        _strayed_times,
+        leaks.suspects,
+        _began_again,
+        _changed_units,
+        _sorted_by_target,
+        _unseen,
+        _outliers,
+    ):
         yield from suspect(meaning, sequences)
 
 
@@ -87,36 +95,8 @@ def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         )
 
 
-def _rolled_over(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """Counters and meters that begin again at the end of their range, by steps as long as all others but for that."""
-    codes = meaning.codes()
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
-        rows = np.flatnonzero(column.is_not_null().to_numpy())
-        numbers = column.drop_nulls().cast(pl.Float64).to_numpy()
-        steps = np.where(np.diff(codes[rows]) == 0, np.diff(numbers), 0.0)
-        # Numbers that are not whole go up to the end, at most.
-        end = next((end for end in ENDS if end >= numbers.max()), None)
-        if end is None or numbers.min() < 0:
-            continue
-        back = steps < -end / 2
-        others = steps[~back & (steps != 0)]
-        if not back.any() or back.mean() > SELDOM or not len(others) or np.mean(others > 0) < MOSTLY_UP:
-            continue
-        longest = np.abs(others).max()
-        if longest <= LARGE * end and (np.abs(steps[back] + end) <= 2 * longest).all():
-            first, count = int(back.argmax()), int(back.sum())
-            yield (
-                f"{name!r} falls from {numbers[first]:.15g} to {numbers[first + 1]:.15g} in "
-                f"{meaning.at(int(rows[first + 1]))}{f', and {count - 1} more times' * (count > 1)}, as a counter that "
-                f"begins again at {end:,}; let it go on from there, or take its change from row to row"
-            )
-
-
 def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """Meters that were reset or replaced: numbers that only go up, but once or twice fall far."""
+    """Counters and meters that begin again, at the end of their range or as they were reset or replaced."""
     codes = meaning.codes()
     for name in dict.fromkeys((*meaning.sources, meaning.target)):
         column = meaning.frame[name]
@@ -125,20 +105,43 @@ def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         rows = np.flatnonzero(column.is_not_null().to_numpy())
         numbers = column.drop_nulls().cast(pl.Float64).to_numpy()
         steps = np.where(np.diff(codes[rows]) == 0, np.diff(numbers), 0.0)
-        down, up = steps < 0, steps[steps > 0]
-        if (
-            not down.any()
-            or len(up) < FEWEST_STEPS * down.sum()
-            or np.bincount(codes[rows[1:]][down]).max() > MOST_RESETS
-        ):
+        if not (steps < 0).any() or numbers.min() < 0:
             continue
-        if (-steps[down]).min() > FEWEST_STEPS * np.median(up) and numbers.min() >= 0:
-            first, count = int(down.argmax()), int(down.sum())
-            yield (
-                f"{name!r} only goes up, but falls from {numbers[first]:.15g} to {numbers[first + 1]:.15g} in "
-                f"{meaning.at(int(rows[first + 1]))}{f', and {count - 1} more times' * (count > 1)}, as a meter that "
-                "was reset or replaced; let it go on from there, or take its change from row to row"
-            )
+        if found := _rolled_over(numbers, steps):
+            back, end = found
+            what = f"as a counter that begins again at {end:,}"
+        elif _was_reset(steps, codes[rows[1:]]):
+            back, what = steps < 0, "and else only goes up, as a meter that was reset or replaced"
+        else:
+            continue
+        first, count = int(back.argmax()), int(back.sum())
+        yield (
+            f"{name!r} falls from {numbers[first]:.15g} to {numbers[first + 1]:.15g} in "
+            f"{meaning.at(int(rows[first + 1]))}{f', and {count - 1} more times' * (count > 1)}, {what}; let it go on "
+            "from there, or take its change from row to row"
+        )
+
+
+def _rolled_over(numbers: NDArray[np.float64], steps: NDArray[np.float64]) -> tuple[NDArray[np.bool_], int] | None:
+    """Where a counter begins again, by steps as long as all others but for the end of its range; and that end."""
+    # Numbers that are not whole go up to the end, at most.
+    end = next((end for end in ENDS if end >= numbers.max()), None)
+    if end is None:
+        return None
+    back = steps < -end / 2
+    others = steps[~back & (steps != 0)]
+    if not back.any() or back.mean() > SELDOM or not len(others) or np.mean(others > 0) < MOSTLY_UP:
+        return None
+    longest = np.abs(others).max()
+    return (back, end) if longest <= LARGE * end and (np.abs(steps[back] + end) <= 2 * longest).all() else None
+
+
+def _was_reset(steps: NDArray[np.float64], codes: NDArray[np.int64]) -> bool:
+    """Whether numbers only go up, but for once or twice in a recording, when they fall far."""
+    down, up = steps < 0, steps[steps > 0]
+    if len(up) < FEWEST_STEPS * down.sum() or np.bincount(codes[down]).max() > MOST_RESETS:
+        return False
+    return bool((-steps[down]).min() > FEWEST_STEPS * np.median(up))
 
 
 def _changed_units(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -200,6 +203,19 @@ def _leaps(numbers: NDArray[np.float64], place: int) -> bool:
     steps = np.abs(level[NEAR:] - level[:-NEAR])
     others = np.abs(np.arange(len(steps)) + NEAR - place) > NEAR
     return bool(steps[place - NEAR] >= LEAP * steps[others].max())
+
+
+def _sorted_by_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Rows without times that stand in the order of the target, so that parts of the split have other ones."""
+    if meaning.time is not None or meaning.key or meaning.classes is not None:
+        return
+    steps = meaning.frame[meaning.target].drop_nulls().diff().drop_nulls().to_numpy()
+    if np.count_nonzero(steps) >= FEWEST_STEPS and ((steps >= 0).all() or (steps <= 0).all()):
+        yield (
+            f"the rows are sorted by the target, {meaning.target!r}, and there is no time: if that is not the order in "
+            "which they were measured, nothing can be learnt from their order, and validation and test ask for targets "
+            "that training has not"
+        )
 
 
 def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:

@@ -104,7 +104,8 @@ def in_header(names: Collection[str]) -> list[str]:
     of_word: dict[str, list[tuple[int, str]]] = {}
     for name in names:
         if found := re.fullmatch(
-            r"((?:.*[ _.-])?(?:[twmh]|(?:time|day|week|wk|month|year|hour|he|wave|visit|tag|woche|jour|semaine)s?))"
+            r"((?-i:t)|w|.*[ _.-][twmh]|"
+            r"(?:.*[ _.-])?(?:time|day|week|wk|month|year|hour|he|wave|visit|tag|woche|jour|semaine)s?)"
             r"[ _.-]?(\d{1,4})|(.*[ _.-])((?:19|20)\d\d)",
             name.strip(),
             re.I,
