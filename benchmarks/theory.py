@@ -3,9 +3,10 @@
     python benchmarks/theory.py              # all of docs/results/theory/, a quarter of an hour on one core
     python benchmarks/theory.py solver flow  # some of it
 
-All layers are as they start, unless a section says otherwise; spreads are over draws of their parameters.
+All layers are as they start, but in the section "trained"; spreads are over draws of their parameters.
 """
 
+import copy
 import math
 import sys
 from collections.abc import Callable
@@ -18,6 +19,10 @@ import torch
 from torch import Tensor
 
 import liquidrnn as lr
+from liquidbench import metrics, networks, tasks
+from liquidbench.search import Settings
+from liquidbench.training.learning import Data, predict
+from liquidbench.training.trainer import Trainer
 from liquidrnn import theory
 from liquidrnn.integrate import advance
 from liquidrnn.recurrent import Recurrence, RecurrentLayer
@@ -65,7 +70,9 @@ def table(name: str, heads: list[str], rows: list[list[str]], notes: str) -> Non
     lines = [heads, ["---"] * len(heads), *rows]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.md").write_text(f"{text}\n\n{notes} Made by `python benchmarks/theory.py {name}`.\n", "utf-8")
+    (RESULTS / f"{name}.md").write_text(
+        f"{text}\n\n{notes} Made by `python benchmarks/theory.py {name.partition('_')[0]}`.\n", "utf-8"
+    )
     print(text, "\n", flush=True)
 
 
@@ -358,7 +365,106 @@ def memory() -> None:
     table("memory", heads, rows, notes)
 
 
-SECTIONS = (bounds, solver, flow, smoothness, length, memory)
+TASK, SMALL, STEPS, SOLVER_STEPS = "gesture-excerpt", 16, 150, (1, 3, 6, 12)
+
+
+def fitted(model: str, draw: int, **structure: int) -> tuple[networks.SequenceModel, networks.SequenceModel]:
+    """A network as it starts, and after training."""
+    task = tasks.load(TASK)
+    train, validation = (Data(task.split(name)) for name in ("train", "validation"))
+    first, last = (networks.build(model, task, SMALL, draw, structure=structure) for _ in range(2))
+    how = {"steps": STEPS, "batch_size": 64, "seed": draw, "metric": task.main}
+    Trainer(last, Settings(0.01), train, validation, **how).run()  # type: ignore[arg-type]
+    return first.eval(), last.eval()
+
+
+def accuracy(network: networks.SequenceModel) -> float:
+    """On test."""
+    task = tasks.load(TASK)
+    targets, predictions = predict(network, Data(task.split("test")))
+    return metrics.score(task.main, targets.numpy(), predictions.numpy())
+
+
+def with_steps(network: networks.SequenceModel, draw: int, steps: int) -> networks.SequenceModel:
+    """The same LTC with another number of solver steps."""
+    changed = networks.build("LTC", tasks.load(TASK), SMALL, draw, structure={"ode_unfolds": steps})
+    changed.load_state_dict(network.state_dict())
+    return changed.eval()
+
+
+def trained() -> None:
+    """What training does to time constants, bounds, gradients and exponents; and L changed after training."""
+    draws, figure, (left, middle, right) = 3, *axes(3)
+    values, spans, _ = Data(tasks.load(TASK).split("validation")).inputs(torch.arange(4))
+    values, spans = values.double(), spans.double()
+    rows, scores = [], {trained_with: [] for trained_with in (6, 1)}
+    for number, name in enumerate(("LTC", "CfC", "GRU")):
+        found: dict[str, list[list[float]]] = {"as it starts": [], "trained": []}
+        curves: dict[str, list[Tensor]] = {state: [] for state in found}
+        quantiles: dict[str, list[np.ndarray]] = {state: [] for state in found}
+        for draw in range(draws):
+            pair = fitted(name, draw)
+            if name == "LTC":
+                scores[6].append([accuracy(with_steps(pair[1], draw, steps)) for steps in SOLVER_STEPS])
+            for state, network in zip(found, pair, strict=True):
+                layer = copy.deepcopy(network.layer).double()
+                trace = layer(values, timespans=spans, return_trace=True)[2]
+                tau, states = trace["tau"].detach(), trace["state"].detach()
+                low, high = theory.state_bounds(layer)
+                outside = ((states < low - 1e-9) | (states > high + 1e-9)).double().mean()
+                if name == "LTC":
+                    fastest, slowest = theory.time_constant_bounds(layer)
+                    outside += ((tau < fastest - 1e-9) | (tau > slowest + 1e-9)).double().mean()
+                jacobians = theory.jacobians(layer, values, timespans=spans)
+                logs = theory.log_gradient_norms(jacobians).mean(0) / math.log(10)
+                exponent = theory.lyapunov_exponents(jacobians, discard=8)[:, 0].mean()
+                curves[state].append(logs)
+                quantiles[state].append(np.quantile(tau.numpy(), (0.05, 0.25, 0.5, 0.75, 0.95), method="nearest"))
+                brief = (tau < spans[..., None]).double().mean()
+                measured = (quantiles[state][-1][2], 100 * brief, outside, logs[9], exponent, 100 * accuracy(network))
+                found[state].append([float(one) for one in measured])
+        for place, (state, each) in enumerate(found.items()):
+            style = {"color": COLOURS[number], "ls": ("--", "-")[place]}
+            low, q1, middle_, q3, high = np.median(quantiles[state], axis=0)
+            x = 2 * number + 0.7 * place
+            left.vlines(x, low, high, **style, lw=1)
+            left.vlines(x, q1, q3, color=COLOURS[number], lw=5, alpha=(0.4, 1)[place])
+            left.plot(x, middle_, "o", color="white", mec=COLOURS[number], ms=4)
+            curve = torch.stack(curves[state]).mean(0)
+            middle.plot(np.arange(1, len(curve) + 1), curve.clamp(min=-30), label=f"{name}, {state}", **style)
+            median, brief, outside, ten, exponent, score = np.array(each).T
+            rows.append([name, state, spread(median), f"{np.median(brief):.0f} %", f"{outside.max():g}"])
+            rows[-1] += [f"{10 ** np.mean(ten):.1e}", spread(exponent), spread(score)]
+    left.set(yscale="log", xticks=[0.35, 2.35, 4.35], xticklabels=["LTC", "CfC", "GRU"], ylabel="time constant, spans")
+    left.set_title("Before and after training")
+    middle.set(xlabel="sample", ylabel="log10 of the gradient's norm")
+    middle.legend(fontsize=7)
+    scores[1] = [
+        [accuracy(with_steps(network, draw, steps)) for steps in SOLVER_STEPS]
+        for draw in range(draws)
+        for network in [fitted("LTC", draw, ode_unfolds=1)[1]]
+    ]
+    steps_rows = []
+    for number, (with_, each) in enumerate(scores.items()):
+        by_steps = 100 * np.array(each)
+        right.plot(SOLVER_STEPS, by_steps.mean(0), "o-", color=COLOURS[number], label=f"trained with L = {with_}")
+        right.fill_between(SOLVER_STEPS, by_steps.min(0), by_steps.max(0), color=COLOURS[number], alpha=0.15)
+        steps_rows.append([str(with_), *(spread(column) for column in by_steps.T)])
+    right.set(xscale="log", xlabel="solver steps L at test", ylabel="accuracy on test, %", title="LTC")
+    right.set_xticks(SOLVER_STEPS, [str(one) for one in SOLVER_STEPS])
+    right.legend(fontsize=7)
+    save(figure, "trained")
+    notes = f"Networks of {SMALL} units on `{TASK}`, as they start and after at most {STEPS} steps of 64 sequences at "
+    notes += f"a rate of 0.01; medians and ranges of {draws} draws, on four validation sequences of 32 samples."
+    heads = ["network", "", "time constant, median", "shorter than the span", "share outside bounds"]
+    heads += ["gradient after 10 samples", "largest exponent per sample", "accuracy on test, %"]
+    table("trained", heads, rows, notes)
+    notes = "Accuracy on test, in percent, of the same LTC with another number of solver steps than in training."
+    heads = ["L in training", *(f"L = {one} at test" for one in SOLVER_STEPS)]
+    table("trained_steps", heads, steps_rows, notes)
+
+
+SECTIONS = (bounds, solver, flow, smoothness, length, memory, trained)
 
 
 def main(names: list[str]) -> None:

@@ -40,6 +40,8 @@ LIQUID_INLINE void product_block(std::int64_t inner, Left<T> a, Right<T> b, Rows
 #pragma GCC unroll 8
         for (int c = 0; c < C; ++c) sums[r][c] = load(start.data + r * start.stride + c * width);
     }
+    // Operations that are not a sum's count where another thread shares the core.
+#pragma GCC unroll 2
     for (std::int64_t i = 0; i < inner; ++i) {
         Vector<T> row[C];
 #pragma GCC unroll 8
@@ -58,11 +60,13 @@ LIQUID_INLINE void product_block(std::int64_t inner, Left<T> a, Right<T> b, Rows
     }
 }
 
-// How many rows a block has at most: as registers allow.
+// How many rows, and vectors of columns, a block has at most: as registers allow.
 #if defined(__AVX512F__)
-constexpr int kBlockRows = 8;
+constexpr int kBlockRows = 8, kBlockColumns = 2;
+#elif defined(__AVX2__)
+constexpr int kBlockRows = 6, kBlockColumns = 3;
 #else
-constexpr int kBlockRows = 4;
+constexpr int kBlockRows = 4, kBlockColumns = 2;
 #endif
 
 template <class T, int C>
@@ -73,11 +77,12 @@ void product_columns(std::int64_t rows, std::int64_t inner, const Left<T>& a, co
         const Rows<const T> from{start.data + row * start.stride, start.stride};
         const Rows<T> result{to.data + row * to.stride, to.stride};
         const std::int64_t remaining = rows - row;
-        if (kBlockRows == 8 && C <= 2 && remaining >= 8) {
+        // Of 8 rows two blocks of 4 are faster than one of 6 and one of 2.
+        if (C <= 2 && remaining >= kBlockRows && (kBlockRows != 6 || remaining != 8)) {
             product_block<T, kBlockRows, C <= 2 ? C : 1>(inner, left, b, from, result);
-            row += 8;
-        } else if (C <= 2 && remaining >= 4) {
-            product_block<T, 4, C <= 2 ? C : 1>(inner, left, b, from, result);
+            row += kBlockRows;
+        } else if (C <= kBlockColumns && remaining >= 4) {
+            product_block<T, 4, C <= kBlockColumns ? C : 1>(inner, left, b, from, result);
             row += 4;
         } else if (C <= 4 && remaining >= 2) {
             product_block<T, 2, C <= 4 ? C : 1>(inner, left, b, from, result);
@@ -95,15 +100,18 @@ void product(std::int64_t rows, std::int64_t vectors, std::int64_t inner, Left<T
              Rows<T> to) {
     constexpr int width = Simd<T>::width;
     // With few rows it takes more columns to hide the latency of an addition.
-    const int most = rows == 1 ? 8 : rows < 4 ? 4 : 2;
+    const int most = rows == 1 ? 8 : rows < 4 ? 4 : kBlockColumns;
     for (std::int64_t v = 0; v < vectors;) {
         const Right<T> right{b.data + v * b.vectors, b.vectors, b.inner};
         const Rows<const T> from{start.data + v * width, start.stride};
         const Rows<T> result{to.data + v * width, to.stride};
         const std::int64_t remaining = vectors - v;
-        const int columns = most >= 8 && remaining >= 8 ? 8 : most >= 4 && remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1;
+        int columns = most;
+        while (columns > remaining) columns = (columns + 1) / 2;
+        if (columns == 3 && remaining == 4) columns = 2;  // 2 and 2 are faster than 3 and 1
         auto* run = columns == 8   ? product_columns<T, 8>
                     : columns == 4 ? product_columns<T, 4>
+                    : columns == 3 ? product_columns<T, 3>
                     : columns == 2 ? product_columns<T, 2>
                                    : product_columns<T, 1>;
         run(rows, inner, a, right, from, result);

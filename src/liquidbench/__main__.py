@@ -322,7 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command(
         "explain",
         _explain,
-        "Explain kept networks on test (attributions, time constants, lesions), and report; needs the data and torch.",
+        "Explain kept networks on test: attributions, time constants, lesions, flights; and report. Needs data, torch.",
     )
     added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
     added.add_argument("--task", metavar="NAME", help="the task (default: each task with a kept network)")
@@ -976,7 +976,7 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
     """Evaluate the results, write the report or its tables, and print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, explanations, predictions, report, results, statistics, study_file
+    from liquidbench import console, explanations, flown, predictions, report, results, statistics, study_file
 
     folder = StudyFolder(directory)
     with _refusing():
@@ -1012,7 +1012,8 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
         path = folder.report if form == "html" else folder.tables
         if form == "html":
             explained = {task: explanations.of_task(directory, task) for task in facts}
-            report.write(study, frame, facts, comparison, path, explained)
+            looked = {task: flown.of_task(directory, task) for task in facts}
+            report.write(study, frame, facts, comparison, path, explained, looked)
         else:
             report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(console.Output(), comparison, facts)
@@ -1123,9 +1124,14 @@ def _explain(options: argparse.Namespace) -> int:
                 f"there is no kept network{of} to explain in {folder.models}; keep one: "
                 f"liquidbench keep {shlex.quote(str(directory))}{more}"
             )
-    with _refusing((ValueError, FileNotFoundError)), _refusing_write_errors(directory), Steps() as now:
+    from liquidbench.tasks.flight.rendering import NoRendererError
+
+    wrong = (ValueError, FileNotFoundError, ModuleNotFoundError, NoRendererError)
+    with _refusing(wrong), _refusing_write_errors(directory), Steps() as now:
         now("starting")
-        from liquidbench import explaining, explanations
+        from liquidbench import explaining, explanations, flown, flying
+
+        elsewhere = [(name, max(levels)) for name, levels in study.robustness.levels.items()]
 
         loaded: dict[str, Task] = {}
         for task, path in found:
@@ -1133,8 +1139,17 @@ def _explain(options: argparse.Namespace) -> int:
             network = kept.read(path)
             if task not in loaded:
                 loaded[task] = study_file.load_task(study, facts, task, options.data)
-            explained = explaining.explain(network, loaded[task].with_fold(network.description["origin"]["fold"]))
-            written = explanations.write(explained, path)
+            of_fold = loaded[task].with_fold(network.description["origin"]["fold"])
+            if flying.mission(of_fold) is not None:
+                worlds = [(name, level) for name, level in elsewhere if name in of_fold.worlds and level]
+                explained = flying.look(network, of_fold, worlds[: flying.ELSEWHERE])
+                written = flown.write(explained, path)
+            elif of_fold.image is not None:
+                print(f"{shown(task)}: its samples are images, which are explained for the tasks of flight alone")
+                continue
+            else:
+                explained = explaining.explain(network, of_fold)
+                written = explanations.write(explained, path)
             print(f"{shown(task)}: {shown(explained.model)} in {shown(str(written))}")
             for reason in explained.missing:
                 print(f"  {shown(reason)}")

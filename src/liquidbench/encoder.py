@@ -78,7 +78,8 @@ class ImageEncoder(nn.Module):
 
     def _scaled(self, frames: Tensor) -> Tensor:
         """Frames (n, height, width, channels) as (n, channels, height, width), within -1 and 1."""
-        return frames.permute(0, 3, 1, 2).to(self.linear.weight.dtype).mul_(2 / 255).sub_(1)
+        # A copy of floats as well, so that gradients with respect to frames can be had.
+        return frames.permute(0, 3, 1, 2).to(self.linear.weight.dtype, copy=True).mul_(2 / 255).sub_(1)
 
     def _encode(self, frames: Tensor) -> Tensor:
         for convolution in self.convolutions:

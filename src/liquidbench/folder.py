@@ -84,6 +84,7 @@ class ModelFolder:
         description: everything but the weights, as JSON.
         weights: the weights, in the format of safetensors.
         explanation: what the network does on test, see `liquidbench.explanations`; optional.
+        flights: what it did in flights, see `liquidbench.flown`; optional.
     """
 
     def __init__(self, root: str | os.PathLike[str]):
@@ -91,6 +92,7 @@ class ModelFolder:
         self.description = self.root / "model.json"
         self.weights = self.root / "model.safetensors"
         self.explanation = self.root / "explanation.npz"
+        self.flights = self.root / "flights.npz"
 
 
 class TrainingFolder(ModelFolder):

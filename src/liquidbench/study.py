@@ -120,6 +120,13 @@ STEPS: Mapping[str, int] = {
     "spurious-fourier": 1_000,
     "tcmnist-source": 2_000,
     "tcmnist-step": 2_000,
+    "flight": 2_000,
+    "flight-velocity": 2_000,
+    "flight-lost": 2_000,
+    "flight-sequence": 2_000,
+    "flight-hidden": 2_000,
+    "hidden-dynamics": 3_000,
+    "hidden-dynamics-uneven": 3_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 

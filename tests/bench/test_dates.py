@@ -303,6 +303,27 @@ def test_rows_that_follow_one_another_in_one_order_alone_tell_it(pattern):
     assert reading.column.to_list() == when and "in which its rows follow one another" in reading.remarks[0]
 
 
+@pytest.mark.parametrize(("pattern", "order"), [("%m/%d/%Y %H:%M", "month-first"), ("%d/%m/%y %H:%M:%S", "day-first")])
+def test_rows_that_go_on_at_midnight_in_one_order_alone_tell_it(pattern, order):
+    times = [datetime(2024, 5, 2) + timedelta(minutes=45 * row) for row in range(250)]
+    reading = dates.read(pl.Series("when", [time.strftime(pattern) for time in times]), str)
+    assert reading.order == order and reading.column.to_list() == times
+    assert any("in which its days follow one another" in remark for remark in reading.remarks)
+    # Rows of the mornings of days that may as well be a month apart.
+    mornings = [time.strftime(pattern) for time in times if time.hour < 3]
+    assert dates.read(pl.Series("when", mornings), str).question
+
+
+def test_counts_from_1970_in_two_units_are_a_question():
+    seconds = [1_700_000_000 + 60 * row for row in range(80)]
+    mixed = pl.Series("timestamp", seconds[:50] + [1000 * second for second in seconds[50:]])
+    question = dates.read(mixed, lambda row: f"line {row + 2}").question
+    assert "in several units, such as 1700000000 and, in line 52, 1700003000000" in question
+    assert dates.read(pl.Series("timestamp", seconds), str).question is None
+    # Milliseconds since a start, longer than the seconds since 1970.
+    assert dates.read(pl.Series("uptime_ms", [6 * 10**9 - 10**6 * row for row in range(80)]), str) is None
+
+
 def test_cells_in_two_orders_are_named():
     cells = [f"{day:02d}/01/2024" for day in range(1, 32)] + [f"02/{day:02d}/2024" for day in range(1, 29)]
     assert "'13/01/2024' in data row 13 is day, month, year, but '02/13/2024' in data row 44 is month, day, year" in (

@@ -1509,7 +1509,7 @@ def test_a_group_that_is_the_sum_of_all_others_is_warned_of(guess):
     for frame, target in ((summed, "deaths"), (summed, "gdp"), (summed.sort("year"), "deaths")):
         lines = guess(frame, target, group="where")[1]
         (warning,) = [line for line in lines if "is the sum of" in line]
-        assert "'deaths' of 'All' is the sum of all other values of 'where'" in warning
+        assert "'All' of 'where' is the sum of all others in 'deaths'" in warning
     for other in (lambda parts: parts[0] * 22, lambda parts: parts.mean(axis=0)):
         lines = guess(countries(other), "deaths", group="where")[1]
         assert not [line for line in lines if "is the sum of" in line]
@@ -1522,3 +1522,51 @@ def test_columns_of_a_year_and_a_day_are_named_where_clock_times_repeat(guess):
     )
     with pytest.raises(ValueError, match="as 'Year', 'Day' may be a part of it"):
         guess(frame.select(pl.all().cast(int)), "y", kind="regression")
+
+
+def test_sums_of_some_groups_are_warned_of_each_by_itself(guess):
+    summed = countries(lambda parts: parts[:3].sum(axis=0)).with_columns(pl.col("where").replace("All", "North"))
+    every = countries(lambda parts: parts.sum(axis=0)).filter(pl.col("where") == "All")
+    lines = guess(pl.concat([summed, every]), "deaths", group="where")[1]
+    found = [line for line in lines if "is the sum of" in line]
+    assert [line.split(" of ")[0] for line in found] == ["warning: 'North'", "warning: 'All'"]
+    assert "is the sum of 'Austria', 'Belgium', 'Chad' in 'deaths'" in found[0]
+    # Of fewer years than groups, any is a sum of some.
+    few = summed.filter(pl.col("year") < 1995).with_columns(where="where")
+    assert not [line for line in guess(few, "deaths", group="where")[1] if "is the sum of" in line]
+
+
+def test_totals_and_averages_are_known_by_their_names(guess):
+    for name, told in (("EU27", True), ("Store average", True), ("Total", True), ("Estonia", False), ("Allen", False)):
+        frame = countries(lambda parts: parts.max(axis=0)).with_columns(pl.col("where").replace("All", name))
+        lines = guess(frame, "deaths", group="where")[1]
+        assert any(f"{name!r} of 'where' is named like a total" in line for line in lines) == told
+
+
+def test_hours_and_months_as_columns_are_warned_of_beside_dates(guess):
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2023, 4, 10), eager=True).alias("date")
+    values = np.random.default_rng(0).normal(size=(24, 100))
+    for names in ([f"HE{hour}" for hour in range(1, 25)], [f"{hour}:30" for hour in range(24)]):
+        frame = pl.DataFrame([days, *(pl.Series(name, row) for name, row in zip(names, values, strict=True))])
+        assert [line for line in guess(frame, names[-1])[1] if "looks wide" in line and "id_vars=['date']" in line]
+    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    frame = pl.DataFrame({"Year": range(1900, 2000), **dict(zip(months, values[:12], strict=True))})
+    assert [line for line in guess(frame, "Dec")[1] if "looks wide" in line]
+    # A few heat flows, or sensors by number.
+    frame = pl.DataFrame([days, *(pl.Series(f"h{n}", values[n]) for n in range(1, 6))])
+    assert not [line for line in guess(frame, "h5")[1] if "looks wide" in line]
+
+
+def test_currencies_are_units(guess):
+    content = {"date": pl.date_range(pl.date(2023, 1, 1), pl.date(2023, 7, 19), eager=True), "amount": range(200)}
+    frame = pl.DataFrame(content).with_columns(
+        amount=pl.Series(np.random.default_rng(1).normal(9, 1, 200)),
+        Währung=pl.Series(["CHF", "SEK"] * 100),
+        y=pl.Series(np.random.default_rng(2).normal(size=200)),
+    )
+    assert any("'Währung' says that values are in 'CHF', 'SEK'" in line for line in guess(frame)[1])
+
+
+def test_flags_are_no_identifiers_and_a_number_sign_is_a_number(guess):
+    assert words.is_named("subject#") and words.is_named("Pump station #") and words.is_named("run")
+    assert not words.is_named("is_run") and not words.is_named("has_file")

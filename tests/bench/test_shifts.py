@@ -26,13 +26,13 @@ def test_a_later_version_is_another_shift(monkeypatch):
     assert recorded("noise@2").title == "Noise (version 2)"
 
 
-@pytest.mark.parametrize("key", ["fog", "noise+", "", "noise@2", "noise bias"])
+@pytest.mark.parametrize("key", ["mist", "noise+", "", "noise@2", "noise bias"])
 def test_unknown_names_are_refused(key):
     with pytest.raises(ValueError, match="a shift must be among removed_steps, .*joined by"):
         find(key)
 
 
-@pytest.mark.parametrize("key", ["fog", "noise@1", "noise@", "noise@two", "fog@2"])
+@pytest.mark.parametrize("key", ["mist", "noise@1", "noise@", "noise@two", "mist@2"])
 def test_unknown_keys_of_results_are_refused(key):
     with pytest.raises(ValueError, match="got"):
         recorded(key)

@@ -32,6 +32,8 @@ FLIGHT = Facts(
 )
 SKILL = {"CfC": 0.86, "LTC": 0.85, "GRU": 0.93, "LSTM": 0.92, "FeedForward": 0.2}
 POLICIES = {"expert": 1.0, "trivial": 0.0}
+LEVELS = {world: shift.levels for world, shift in WORLDS.items()}
+LEVELS |= {"winter": (0.25, 0.5, 1.0), "fog": (1.0, 2.0, 4.0), "wind": (2.0, 4.0, 6.0)}
 HARM = {"winter": {"CfC": 0.1, "LTC": 0.1, "GRU": 0.7, "LSTM": 0.7}, "fog": {"CfC": 0.5, "LTC": 0.5}}
 
 
@@ -72,7 +74,7 @@ def scores(models=tuple(SKILL), worlds=("winter", "fog", "wind"), seeds=5, task=
             for policy, value in POLICIES.items():
                 add(policy_metric(policy, "success"), value)
             for world in worlds:
-                for place, level in enumerate(WORLDS[world].levels, 1):
+                for place, level in enumerate(LEVELS[world], 1):
                     harm = HARM.get(world, {}).get(model, 0.0) * place / 3
                     value = min(max(home - harm + draw.gauss(0, 0.01), 0.0), 1.0)
                     add("success", value, corruption=world, level=level)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from liquidbench.explanations import Explanation
 from liquidbench.facts import Facts
+from liquidbench.flown import Flown
 from liquidbench.report.contents import page
 from liquidbench.report.svg import style_of_families
 from liquidbench.report.tables import ENDINGS, Bold, Format, Table
@@ -29,6 +30,7 @@ def write(
     comparison: Comparison,
     path: str | os.PathLike[str],
     explanations: Mapping[str, Sequence[Explanation]] | None = None,
+    flown: Mapping[str, Sequence[Flown]] | None = None,
 ) -> Path:
     """Write a study's report.
 
@@ -42,13 +44,14 @@ def write(
         comparison: `liquidbench.statistics.compare` of the same frame.
         path: the HTML file to write; its folder is created if it does not exist.
         explanations: what kept networks do, by task; None for none.
+        flown: how kept networks fly, by task; None for none.
 
     Returns:
         The path.
     """
     path = Path(path)
     parts = _template().generate(
-        page=page(study, frame, tasks, comparison, explanations),
+        page=page(study, frame, tasks, comparison, explanations, flown),
         style=f"{style_of_families()}\n{(_FOLDER / 'style.css').read_text(encoding='utf-8')}",
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )

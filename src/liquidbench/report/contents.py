@@ -14,12 +14,14 @@ from liquidbench import objectives, results, shifts, statistics
 from liquidbench.conditions import CONDITIONS, parted
 from liquidbench.explanations import Explanation
 from liquidbench.facts import Facts, Source
+from liquidbench.flown import Flown
 from liquidbench.models import FAMILIES
 from liquidbench.report import charts, figures, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.charts import Figure
 from liquidbench.report.elapsed import OnTime, on_time
 from liquidbench.report.explained import Explained, explained
+from liquidbench.report.flights import Flights, flights
 from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
@@ -167,6 +169,7 @@ class TaskPage:
     certainty_figures: list[Figure]
     certainty_left_out: list[str]
     explained: list[Explained]
+    flights: list[Flights]
     matrix: Figure | None
     contests: list[PairRow]
     matched: list[Setting]
@@ -225,6 +228,7 @@ def page(
     tasks: Mapping[str, Facts],
     comparison: Comparison,
     explanations: Mapping[str, Sequence[Explanation]] | None = None,
+    flown: Mapping[str, Sequence[Flown]] | None = None,
 ) -> Page:
     """Build the contents of the report.
 
@@ -234,6 +238,7 @@ def page(
         tasks: facts by task name.
         comparison: the result of `liquidbench.statistics.compare`.
         explanations: what kept networks do, by task; None for none.
+        flown: how kept networks fly, by task; None for none.
 
     Returns:
         The contents; parts without results are empty.
@@ -246,7 +251,14 @@ def page(
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
     away = {one.task: one for one in comparison.worlds}
     pages = [
-        _task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ()), away.get(task.name))
+        _task_page(
+            task,
+            anchors[task.name],
+            study,
+            (explanations or {}).get(task.name, ()),
+            (flown or {}).get(task.name, ()),
+            away.get(task.name),
+        )
         for task in found
     ]
     # Conditioned tasks have pages of their own, but are no further tasks.
@@ -329,7 +341,12 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
 
 
 def _task_page(
-    task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation], in_worlds: InWorlds | None
+    task: TaskSummary,
+    anchor: str,
+    study: Study,
+    explanations: Sequence[Explanation],
+    flown: Sequence[Flown],
+    in_worlds: InWorlds | None,
 ) -> TaskPage:
     tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
     many = len(task.pairs) > MOST_DRAWN_PAIRS
@@ -359,6 +376,7 @@ def _task_page(
         certainty_figures=charts.certainty(task) if sure else [],
         certainty_left_out=_certainty_left_out(task),
         explained=[explained(one, task.title) for one in explanations],
+        flights=[flights(one, task.title, f"{anchor}-flights-{number}") for number, one in enumerate(flown, 1)],
         matrix=task_matrix(task) if many else None,
         contests=_contests(task, drawn=not many),
         matched=_settings(task, "matched"),

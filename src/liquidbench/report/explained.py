@@ -57,10 +57,7 @@ def explained(found: Explanation, title: str) -> Explained:
             "gradients) say which values this prediction used, compared with an input of means; they do not say what "
             "causes the outcome, and another network with the same score may use others."
         ),
-        records=[
-            [_attributions(one, found, title), *([] if one.time_constants is None else [_constants(one, found, title)])]
-            for one in found.records
-        ],
+        records=[[_attributions(one, found, title), *_of_record(one, found, title)] for one in found.records],
         lesions=[_lesions(one, title) for one in (found.lesions, found.synapses) if one is not None],
         missing=found.missing,
     )
@@ -73,14 +70,14 @@ def _attributions(record: Record, found: Explanation, title: str) -> Figure:
     chosen = np.argsort(-total, kind="stable")[:MOST_FEATURES]
     names = [found.features[feature] for feature in chosen]
     left, width, top, line, strip, pitch = 24.0 + svg.longest(names), 480.0, 8.0, 20.0, 9.0, 37.0
-    axis = _time_axis(record, left, width - 14)
-    bounds = _parts(len(record.times))
+    axis = _time_axis(record.times, left, width - 14)
+    bounds = parts(len(record.times))
     edges = [axis.at(float(record.times[start])) for start in bounds[:-1]]
     edges.append(max(axis.at(float(record.times[-1])), edges[-1]) + 3)
     sums = np.add.reduceat(record.attributions[:, chosen].astype(np.float64), bounds[:-1], axis=0)
     largest = float(np.abs(sums).max()) or 1.0
     bottom = top + pitch * len(names)
-    drawing = [svg.grid_x(axis, top, bottom, _time_label(found))]
+    drawing = [svg.grid_x(axis, top, bottom, _time_label(found.time_unit))]
     cells: dict[tuple[str, int], list[str]] = {}
     for row, (feature, name) in enumerate(zip(chosen, names, strict=True)):
         y = top + pitch * row
@@ -133,20 +130,44 @@ def _value_line(record: Record, feature: int, axis: Axis, y: float, high: float)
     return f'<path class="leader" stroke-linecap="round" d="{svg.path(at)}{"h0.01" if len(at) == 1 else ""}"/>'
 
 
-def _constants(record: Record, found: Explanation, title: str) -> Figure:
-    """Quantiles over units of the time constants along a record, and the spans between samples."""
-    assert record.time_constants is not None
+def _of_record(record: Record, found: Explanation, title: str) -> list[Figure]:
+    if record.time_constants is None:
+        return []
+    times = {"times": record.times, "spans": record.spans, "unit": found.time_unit}
+    return [constants(record.name, record.time_constants, **times, model=found.model, title=title)]
+
+
+def constants(
+    name: str,
+    quantiles: NDArray[np.float32],
+    *,
+    times: NDArray[np.float64],
+    spans: NDArray[np.float64],
+    unit: str,
+    model: str,
+    title: str,
+) -> Figure:
+    """Quantiles over units of the time constants along a record, and the spans between samples.
+
+    Args:
+        name: the record's.
+        quantiles: (len(`QUANTILES`), n).
+        times: (n,), from 0.
+        spans: (n,), time since the sample before.
+        unit: of all times.
+        model: the network's name.
+        title: the task's title.
+    """
     width, height, left, right, top, bottom = 480.0, 272.0, 56.0, 60.0, 24.0, 46.0
-    kept = np.arange(0, len(record.times), -(-len(record.times) // (2 * MOST_PARTS)))
-    lines = record.time_constants[:, kept].astype(np.float64)
-    spans = record.spans[kept]
-    x = _time_axis(record, left, width - right)
-    y = Axis.over([*lines.ravel().tolist(), *spans.tolist()], height - bottom, top, log=True)
+    kept = np.arange(0, len(times), -(-len(times) // (2 * MOST_PARTS)))
+    lines = quantiles[:, kept].astype(np.float64)
+    x = _time_axis(times, left, width - right)
+    y = Axis.over([*lines.ravel().tolist(), *spans[kept].tolist()], height - bottom, top, log=True)
     drawing = [
-        svg.grid_x(x, top, height - bottom, _time_label(found)),
-        svg.grid_y(y, left, width - right, f"Time constant ({found.time_unit})"),
+        svg.grid_x(x, top, height - bottom, _time_label(unit)),
+        svg.grid_y(y, left, width - right, f"Time constant ({unit})"),
     ]
-    across = [x.at(float(record.times[step])) for step in kept]
+    across = [x.at(float(times[step])) for step in kept]
     ends = []
     for share, line in zip(QUANTILES, lines, strict=True):
         at = [(place, y.at(value)) for place, value in zip(across, line, strict=True)]
@@ -154,7 +175,7 @@ def _constants(record: Record, found: Explanation, title: str) -> Figure:
             f'<g class="neutral"><path class="{"line" if share == 0.5 else "leader"}" d="{svg.path(at)}"/></g>'
         )
         ends.append(at[-1][1])
-    at = [(place, y.at(span)) for place, span in zip(across, spans, strict=True)]
+    at = [(place, y.at(span)) for place, span in zip(across, spans[kept], strict=True)]
     drawing.append(f'<g class="reference"><path d="{svg.path(at)}"/></g>')
     names = [*(percent(share) for share in QUANTILES), "span"]
     levels = svg.spread_labels([*ends, at[-1][1]], svg.FONT + 2, top, height - bottom)
@@ -162,17 +183,15 @@ def _constants(record: Record, found: Explanation, title: str) -> Figure:
         svg.words(name, width - right + 6, level + 4, "label", "start")
         for name, level in zip(names, levels, strict=True)
     ]
-    below = float((record.time_constants < record.spans).mean(axis=1)[QUANTILES.index(0.5)])
+    below = float((quantiles < spans).mean(axis=1)[QUANTILES.index(0.5)])
     words = (
-        f"{record.name}: time constants of the layer’s units, quantiles over units; dashed, the span to the sample "
+        f"{name}: time constants of the layer’s units, quantiles over units; dashed, the span to the sample "
         f"before. The median is below the span at {percent(below)} of the samples: there, at least half of the units "
         "have forgotten their past by the next sample. A long time constant does not show that the memory is used."
     )
-    if len(kept) < len(record.times):
+    if len(kept) < len(times):
         words += f" Drawn: one sample in {kept[1]}."
-    return Figure(
-        svg.drawing(f"Time constants of {found.model} on {title}, {record.name}", width, height, drawing), words
-    )
+    return Figure(svg.drawing(f"Time constants of {model} on {title}, {name}", width, height, drawing), words)
 
 
 def _lesions(found: Lesions, title: str) -> Figure:
@@ -229,15 +248,15 @@ _TAKEN_OUT = {
 }
 
 
-def _time_axis(record: Record, start: float, end: float) -> Axis:
-    last = float(record.times[-1]) or 1.0
+def _time_axis(times: NDArray[np.float64], start: float, end: float) -> Axis:
+    last = float(times[-1]) or 1.0
     return Axis(0.0, last, start, end, places=tuple(svg.ticks(0.0, last, 5)))
 
 
-def _time_label(found: Explanation) -> str:
-    return f"Time since the record’s first sample ({found.time_unit})"
+def _time_label(unit: str) -> str:
+    return f"Time since the record’s first sample ({unit})"
 
 
-def _parts(steps: int) -> NDArray[np.int64]:
+def parts(steps: int) -> NDArray[np.int64]:
     """Bounds of the parts of a record with about equally many steps each, the end included."""
     return np.unique(np.linspace(0, steps, min(steps, MOST_PARTS) + 1).round().astype(np.int64))

@@ -6,10 +6,16 @@ for recurrent, strokes for others, stars for user-defined) with a dash, and by i
 always give the same text.
 """
 
+import base64
 import math
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
 
 from liquidbench.models import FAMILIES, Family
 from liquidbench.wording import number
@@ -295,6 +301,27 @@ def drawing(title: str, width: float, height: float, parts: Iterable[str], class
 def words(text: str, x: float, y: float, classes: str, anchor: str) -> str:
     """Text whose start, middle or end (`anchor`) is at (x, y)."""
     return f'<text class="{classes}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def picture(pixels: NDArray[np.uint8]) -> str:
+    """A picture (height, width, 3) as the data URL of a PNG.
+
+    Example:
+        >>> picture(np.zeros((2, 2, 3), np.uint8))[:32]
+        'data:image/png;base64,iVBORw0KGg'
+    """
+    height, width, _ = pixels.shape
+    # Filter 2: each row less the one above, which compresses better.
+    above = np.concatenate([np.zeros_like(pixels[:1]), pixels[:-1]])
+    rows = (pixels - above).reshape(height, -1)
+    content = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1).tobytes()
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(content, 9)), chunk(b"IEND", b""))
+    return f"data:image/png;base64,{base64.b64encode(bytes.fromhex('89504e470d0a1a0a') + b''.join(parts)).decode()}"
 
 
 def width_of(text: str) -> float:

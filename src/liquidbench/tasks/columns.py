@@ -185,8 +185,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     - wider than they range, and it is one that is often used so (-999, 9999, -200, 32767, ...);
     - wider than three times their range, and many rows have it;
     - wide for the bulk of them and for the gaps between those of them that are near it, where it is 0 in a few rows
-      in a hundred or more, or any number that comes again and again as the others do not, though not in so many rows
-      that it is as usual as they are;
+      in a hundred or more, or twice as far off as they range, or any number that comes again and again as the others
+      do not, though not in so many rows that it is as usual as they are;
     - of any width, where it is such a number, the only negative one (or a 100, the only positive one), and several
       rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the
       gap has to be wider than those between the least of them;
@@ -345,7 +345,7 @@ def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int) -> b
     low, high = np.quantile(distances, (0.05, 0.95))
     near, counts = np.unique(distances, return_counts=True)
     near = near[: max(len(near) // 2, 2)]
-    enough = count >= 0.01 * len(usual) if value == 0 else count > 3 * counts.max()
+    enough = count >= 0.01 * len(usual) or gap > 2 * (high - low) if value == 0 else count > 3 * counts.max()
     return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= _MOST_ODD * len(usual)
 
 

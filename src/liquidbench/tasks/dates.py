@@ -149,6 +149,11 @@ _DAY_COUNTS = {
 }
 
 
+FEWEST_MIDNIGHTS = 3
+MOST_MIDNIGHTS = 0.9
+"""Midnights over which rows go on as within a day, and their share, in the one order of day and month that is right."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a column says when it is read as dates.
@@ -739,10 +744,26 @@ def _choose_order(
     first = min(best, key=lambda name: against[name])
     if len(best) > 1 and all(2 * against[first] < against[name] for name in best if name != first):
         return first, f"file: {column.name!r} read as {ORDERS[first]}, in which its rows follow one another", None
+    if only := _goes_on_at_midnight({name: np.abs(step) for name, step in steps.items()}, times[first]):
+        return only, f"file: {column.name!r} read as {ORDERS[only]}, in which its days follow one another", None
     if points and "day-first" in best:
         return "day-first", f"file: {column.name!r} read as {ORDERS['day-first']}, as points mean", None
     ways = " or ".join(ORDERS[name] for name in best)
     return first, None, f"its dates, such as {column.drop_nulls()[0]!r}, can be read as {ways}; {HOW_TO_DECIDE}"
+
+
+def _goes_on_at_midnight(steps: dict[str, NDArray[np.int64]], times: NDArray[np.int64]) -> str | None:
+    """The only order in which rows that are less than a day apart go on from day to day; None where there is none."""
+    midnights = np.diff(times // DAY) != 0
+    within = next(iter(steps.values()))[~midnights]
+    if np.count_nonzero(midnights) < FEWEST_MIDNIGHTS or not within.any():
+        return None
+    # Within a day, all orders have the same steps.
+    usual = np.median(within[within > 0])
+    share = {name: float(np.mean(step[midnights] <= 2 * usual)) for name, step in steps.items()}
+    on = [name for name in share if share[name] >= MOST_MIDNIGHTS]
+    leaps = [name for name in share if share[name] <= 1 - MOST_MIDNIGHTS]
+    return on[0] if len(on) == 1 and len(leaps) == len(share) - 1 else None
 
 
 def _zone_offsets(
@@ -1007,6 +1028,16 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
             if not words.is_since_1970(name) and short in ("s", "ms"):
                 remark += "; counts from 1960 (SAS, Stata) have the same spans"
             return Reading(dates, remarks=(remark,))
+    scales = np.array(list(_EPOCHS.values()))[:, None]
+    since_1970 = (known.to_numpy() >= 1e8 * scales) & (known.to_numpy() <= 5e9 * scales)
+    if since_1970.any(axis=0).all() and not since_1970.all(axis=1).any():
+        # Between one unit and the next there are no moments of these years.
+        other = int(column.is_not_null().arg_true()[int(since_1970[since_1970[:, 0].argmax()].argmin())])
+        question = (
+            f"it counts from 1970 in several units, such as {column.drop_nulls()[0]} and, in {at(other)}, "
+            f"{column[other]}; write all times in one"
+        )
+        return Reading(column, question=question)
     if unit is None and words.speaks_of_dates(name):
         for what, (least, most, origin) in _DAY_COUNTS.items():
             if least <= low and high <= most:

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import dates, words
+from liquidbench.wording import listed
 
 FEWEST = 3
 """Groups that a split needs, one for each part."""
@@ -58,6 +59,10 @@ ROUNDED_FROM = 1e11
 """Numbers from which on it does so."""
 SAME_SUM = 0.005
 """Share by which the sum of groups may differ from what is their sum, after rounding."""
+SURE_WEIGHT = 0.05
+"""How far from 0 or 1 the weights of the parts of a sum may be, as they were rounded."""
+MOST_GROUPS = 100
+"""Groups among which sums of some of them are looked for."""
 MOST_COLUMNS = 12
 """Columns of numbers in which sums of groups are looked for."""
 MOST_ROWS = 10_000
@@ -96,10 +101,14 @@ def is_part_of_split(column: pl.Series) -> bool:
 
 
 def is_unit(column: pl.Series) -> bool:
-    """Whether a column of text says in which units values are."""
-    if not words.is_units(column.name) or column.dtype != pl.String:
+    """Whether a column of text says in which units values are, or in which currencies."""
+    if column.dtype != pl.String:
         return False
     values = column.drop_nulls().unique()
+    if words.is_currency(column.name):
+        return bool(values.str.contains(r"^\s*(?:[A-Za-z]{3}|[$€£¥₹])\s*$").all())
+    if not words.is_units(column.name):
+        return False
     return bool(len(values)) and 2 * sum(map(words.is_unit, values)) >= len(values)
 
 
@@ -650,23 +659,52 @@ def rounded(column: pl.Series) -> str | None:
     return f"{short[0]:.{CERTAIN_DIGITS - 1}G}" if short and len(short) == len(long) else None
 
 
-def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> tuple[str, str] | None:
-    """The group whose numbers are the sums of all others' at the same times, and the column in which; None for none."""
-    if len(key) != 1 or time is None or _count(frame, key) <= FEWEST:
-        return None
+def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> dict[str, str]:
+    """Groups that are made of others, such as a total, and what says so: their numbers at the same times, or a name."""
+    if not key or _count(frame, key[:1]) <= FEWEST:
+        return {}
+    found: dict[str, str] = {}
     numbers = [name for name in frame.columns if name not in (*key, time) and frame[name].dtype.is_numeric()]
-    for name in numbers[:MOST_COLUMNS]:
-        rows = frame.select(*key, time, x=pl.col(name).cast(pl.Float64)).drop_nulls()
-        rows = rows.with_columns(rest=pl.col("x").sum().over(time) - pl.col("x"), others=pl.len().over(time) - 1)
-        rows = rows.filter(pl.col("others") >= FEWEST - 1, pl.col("x") != 0)
-        close = (pl.col("rest") - pl.col("x")).abs() <= SAME_SUM * pl.col("x").abs()
-        found = rows.group_by(*key, maintain_order=True).agg(
-            close=close.mean(), count=pl.len(), all=pl.col("x").n_unique()
-        )
-        found = found.filter(pl.col("close") >= ALMOST_ALL, pl.col("count") >= FEWEST_ROWS, pl.col("all") >= FEWEST)
-        if found.height:
-            return str(found[key[0]][0]), name
-    return None
+    for name in numbers[:MOST_COLUMNS] if len(key) == 1 and time is not None else ():
+        if made := _sums(frame.select(*key, time, x=pl.col(name).cast(pl.Float64)).drop_nulls(), key[0], str(time)):
+            found = {value: f"is the sum of {parts} in {name!r}" for value, parts in made.items()}
+            break
+    if frame[key[0]].dtype == pl.String:
+        named = filter(words.is_total, frame[key[0]].drop_nulls().unique().sort())
+        found |= {value: "is named like a total or an average of others" for value in named if value not in found}
+    return found
+
+
+def _sums(rows: pl.DataFrame, group: str, time: str) -> dict[str, str]:
+    """Groups whose numbers are the sums of others' at the same times, and of which others."""
+    both = rows.with_columns(rest=pl.col("x").sum().over(time) - pl.col("x"), others=pl.len().over(time) - 1)
+    both = both.filter(pl.col("others") >= FEWEST - 1, pl.col("x") != 0)
+    close = (pl.col("rest") - pl.col("x")).abs() <= SAME_SUM * pl.col("x").abs()
+    of_all = both.group_by(group, maintain_order=True).agg(
+        close=close.mean(), count=pl.len(), all=pl.col("x").n_unique()
+    )
+    of_all = of_all.filter(pl.col("close") >= ALMOST_ALL, pl.col("count") >= FEWEST_ROWS, pl.col("all") >= FEWEST)
+    if of_all.height:
+        return {str(of_all[group][0]): "all others"}
+    if rows[group].n_unique() > MOST_GROUPS or rows.select(group, time).is_duplicated().any():
+        return {}
+    wide = rows.pivot(group, index=time, values="x").drop(time).drop_nulls()
+    wide = wide[:: max(wide.height // (4 * wide.width), 1)]
+    # A sum is larger than its parts, and of another sum's parts rather than of that.
+    names = sorted(wide.columns, key=lambda name: wide[name].abs().mean() or 0.0)
+    found: dict[str, str] = {}
+    for place, name in enumerate(names):
+        parts = [part for part in names[:place] if part not in found]
+        if len(parts) < 2 or wide.height < len(parts) + FEWEST_ROWS or wide[name].n_unique() < FEWEST_ROWS:
+            continue
+        table, total = wide.select(parts).to_numpy(), wide[name].to_numpy()
+        weights = np.linalg.lstsq(table, total)[0]
+        whole = np.round(weights)
+        some = [part for part, weight in zip(parts, whole, strict=True) if weight]
+        ones = len(some) > 1 and set(whole) <= {0.0, 1.0} and np.abs(weights - whole).max() < SURE_WEIGHT
+        if ones and np.quantile(np.abs(table @ whole - total), ALMOST_ALL) <= SAME_SUM * np.abs(total).mean():
+            found[name] = listed(some, 4)
+    return found
 
 
 def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time: str | None) -> list[str]:

@@ -4,6 +4,7 @@ A leak may stand in the row of the target or in one before, be a copy in other u
 several columns together, as a total is by its parts.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from liquidbench.tasks import words
 from liquidbench.tasks.draft import correlation
-from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CLASSES
+from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CATEGORIES, MOST_CLASSES
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import counted, listed
@@ -34,6 +36,14 @@ CONCORDANT = 0.99
 """Share of the steps in which a copy on another scale goes the target's way."""
 BOTH_WAYS = 0.1
 """Share of the target's steps that go up, and that go down; what only grows goes with all else that does."""
+FEWEST_GROUPS = 3
+"""Recordings in each of which a feature goes along with the target, on a scale of its own, by no accident."""
+CHANCE = 1e-4
+"""Probability with which a value would go with one class by accident, below which it goes with no other."""
+COVERED = 0.9
+"""Share of a class from which on it is told by values that go with no other class."""
+MOST_COMPARED = 20
+"""Columns of which each is compared with each, in search of two of which one is larger for one class."""
 PART = 0.01
 """Share of the target's deviation from which on a column is a part of it."""
 ROWS_PER_COLUMN = 10
@@ -83,9 +93,13 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
                 f"leak suspect: {meaning.sources[column]!r} is {how}, and models are told which values are missing; if "
                 "it is filled in only once the target is known, leave it out (features: in a study)"
             )
+    if meaning.classes is not None:
+        yield from _values_of_classes(meaning, rows, found)
     if meaning.per == "sequence":
         return
     first = rows.head(MOST_ROWS)
+    if meaning.classes is not None:
+        yield from _compared(meaning, first, found)
     past = _tells_itself(meaning, first)
     for column, source in enumerate(meaning.sources):
         if source not in found and source != meaning.target and (how := _tells_row(meaning, first, column, past)):
@@ -193,7 +207,37 @@ def _tells_row(meaning: Meaning, rows: _Rows, column: int, past: float) -> str |
     ways = np.sign(changes[both]), np.sign(np.diff(rows.targets)[both])
     if _go_together(*ways) and correlation(*map(_ranks, rows.pairs(column))) > LEAK:
         return f"is {meaning.target!r} on another scale: the larger one is, the {_or_smaller(*ways)} is the other"
+    # What only grows goes with all else that does, also rounded, and in each recording.
+    if _goes_both_ways(ways[1]):
+        if np.count_nonzero(ways[0]) >= ROWS_PER_COLUMN and _is_in_steps(*rows.pairs(column)):
+            return f"is {meaning.target!r} in steps: each of its values has a range of targets to itself"
+        if _goes_along_in_each(rows, column):
+            return f"correlates with {meaning.target!r} almost perfectly within each {meaning.group!r}"
     return None
+
+
+def _is_in_steps(values: NDArray[Any], targets: NDArray[Any]) -> bool:
+    """Whether each value has a range of targets to itself, in the order of the values, as a rounded copy has."""
+    distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if np.count_nonzero(counts >= FEWEST_TO_SUSPECT) < 2:
+        return False
+    least, most = np.full(len(distinct), np.inf), np.full(len(distinct), -np.inf)
+    np.minimum.at(least, place, targets)
+    np.maximum.at(most, place, targets)
+    # A night has no sunshine and a closed shop no sales: what is told apart has to vary on both sides.
+    if len(distinct) == 2 and (least == most).any():
+        return False
+    return bool((most[:-1] < least[1:]).all() or (least[:-1] > most[1:]).all())
+
+
+def _goes_along_in_each(rows: _Rows, column: int) -> bool:
+    """Whether a feature goes along with the target in all recordings, as what was computed from each of them does."""
+    both = rows.observed[:, column] & rows.known
+    of, values, targets = rows.of[both], rows.values[both, column], rows.targets[both]
+    parts = np.flatnonzero(np.diff(of)) + 1
+    pairs = [pair for pair in zip(np.split(values, parts), np.split(targets, parts), strict=True)]
+    pairs = [(here, there) for here, there in pairs if len(here) >= ROWS_PER_COLUMN and np.ptp(there)]
+    return len(pairs) >= FEWEST_GROUPS and all(correlation(here, there) > LEAK for here, there in pairs)
 
 
 def _strength(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any]) -> float:
@@ -212,8 +256,11 @@ def _go_together(one: NDArray[Any], other: NDArray[Any]) -> bool:
     products = (one * other)[(one != 0) & (other != 0)]
     if len(products) < len(one) / 2 or len(products) < ROWS_PER_COLUMN:
         return False
-    ways = min(np.mean(other > 0), np.mean(other < 0)) >= BOTH_WAYS
-    return bool(ways and abs(products.mean()) >= 2 * CONCORDANT - 1)
+    return _goes_both_ways(other) and bool(abs(products.mean()) >= 2 * CONCORDANT - 1)
+
+
+def _goes_both_ways(steps: NDArray[Any]) -> bool:
+    return len(steps) > 0 and bool(min(np.mean(steps > 0), np.mean(steps < 0)) >= BOTH_WAYS)
 
 
 def _or_smaller(one: NDArray[Any], other: NDArray[Any]) -> str:
@@ -222,6 +269,67 @@ def _or_smaller(one: NDArray[Any], other: NDArray[Any]) -> str:
 
 def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     return pl.Series(values).rank().to_numpy()
+
+
+def _values_of_classes(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
+    """Columns with values that go with one class only and together tell it, as finer classes do, or flags of causes."""
+    assert meaning.classes is not None
+    known, count = rows.known, len(meaning.classes)
+    targets = np.ravel(rows.targets)[known].astype(np.int64)
+    share = np.bincount(targets, minlength=count) / max(len(targets), 1)
+    of_class: dict[int, list[tuple[str, NDArray[np.bool_]]]] = {}
+    for place, source in enumerate(meaning.sources):
+        column, there = rows.values[known, place], rows.observed[known, place]
+        distinct = np.unique(column[there])
+        if source in found or len(distinct) > MOST_CATEGORIES or words.is_part(source):
+            continue
+        # Of a category's column, 0 says nothing of its own.
+        for value in distinct[distinct != 0] if meaning.frame[source].dtype == pl.String else distinct:
+            rows_of = there & (column == value)
+            one = targets[rows_of][0]
+            # Rows that follow one another are one case.
+            begins = np.diff(rows_of.astype(np.int8), prepend=0) > 0
+            begins[1:] |= rows_of[1:] & (np.diff(rows.of[known]) != 0)
+            cases = int(begins.sum())
+            if (targets[rows_of] == one).all() and cases >= FEWEST_TO_SUSPECT and share[one] ** cases < CHANCE:
+                of_class.setdefault(int(one), []).append((source, rows_of))
+    for one, values in of_class.items():
+        covered = np.any([rows_of for _, rows_of in values], axis=0).sum() / (share[one] * len(targets))
+        sources = list(dict.fromkeys(source for source, _ in values))
+        if covered >= COVERED and not found.issuperset(sources):
+            found.update(sources)
+            has, they = ("has", "it is") if len(sources) == 1 else ("have", "they are")
+            yield (
+                f"leak suspect: {listed(sources)} {has} values that go with class {meaning.classes[one]!r} of "
+                f"{meaning.target!r} only, in {min(covered, 1):.0%} of its rows; if {they} not known when the "
+                "prediction is made, leave them out (features: in a study)"
+            )
+
+
+def _compared(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
+    """Two columns of which one is larger for one class, as a match is won by whoever has more goals."""
+    assert meaning.classes is not None
+    places = [
+        place
+        for place, source in enumerate(meaning.sources)
+        if source not in found and meaning.frame[source].dtype.is_numeric() and source not in meaning.presence
+    ]
+    targets = np.ravel(rows.targets)
+    for one, other in itertools.combinations(places[:MOST_COMPARED], 2):
+        both = rows.known & rows.observed[:, one] & rows.observed[:, other]
+        first, second, classes = rows.values[both, one], rows.values[both, other], targets[both].astype(np.int64)
+        ranked = auroc(first - second, classes, len(meaning.classes))
+        alone = [auroc(values, classes, len(meaning.classes)) for values in (first, second)]
+        best = int(ranked.argmax())
+        if len(classes) and _is_clear(float(ranked[best]), max(float(ranks[best]) for ranks in alone)):
+            names = meaning.sources[one], meaning.sources[other]
+            found.update(names)
+            yield (
+                f"leak suspect: the difference of {names[0]!r} and {names[1]!r} tells class {meaning.classes[best]!r} "
+                f"of {meaning.target!r} from all others (AUROC {ranked[best]:.5f}); if they are not known when the "
+                "prediction is made, leave one out (features: in a study)"
+            )
+            return
 
 
 def _parts(meaning: Meaning, rows: _Rows, found: set[str], past: float) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from liquidbench.tasks import columns, dates, features, recordings, timing, words
@@ -17,6 +18,8 @@ from liquidbench.wording import counted
 
 FEWEST_ROWS = 12
 """Rows without which there are neither several in each of three groups nor enough to split them in time."""
+SAME_SUM = 1e-6
+"""How near a sum is to the numbers that were added, in relation to them; rounded ones are."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 
@@ -61,6 +64,9 @@ class Meaning(Draft):
             first = self.at(int(empty.argmax()))
             self.lines.append(f"rows: {counted(empty.sum(), 'empty row')} dropped, the first of them {first}")
             self.keep(~empty)
+        if _ends_in_sums(self.frame):
+            self.warnings.append(f"{self.at(self.frame.height - 1)} holds the sums of all rows above; it is left out")
+            self.keep(np.arange(self.frame.height - 1))
         # What the rows do not follow may be their order.
         self._drop_counts(followed=True)
 
@@ -96,6 +102,19 @@ def _read(given: Mapping[str, Any], path: Path) -> columns.Table:
         decimal=given.get("decimal"),
         missing=given.get("missing") or (),
         fewest=FEWEST_ROWS,
+    )
+
+
+def _ends_in_sums(frame: pl.DataFrame) -> bool:
+    """Whether the last row holds the sums of the others, in all columns of numbers that it fills."""
+    numbers = frame.select(pl.selectors.numeric().cast(pl.Float64))
+    numbers = numbers.select(name for name in numbers.columns if numbers[name].tail(1).is_not_null().item())
+    if frame.height <= FEWEST_ROWS or not numbers.width:
+        return False
+    above, last = numbers[:-1], numbers.row(-1)
+    return all(
+        above[name].drop_nulls().n_unique() > 2 and abs(total - above[name].sum()) <= SAME_SUM * above[name].abs().sum()
+        for name, total in zip(numbers.columns, last, strict=True)
     )
 
 

@@ -15,6 +15,8 @@ from liquidbench.wording import columns_named, counted, listed
 _SEEN_IN = 4 * 3600.0
 """Longest usual span in which an hour that a clock was set by can be seen, in seconds."""
 
+MOST_TOTALS = 4
+"""Groups made of others of which each is warned of in a sentence of its own."""
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -116,14 +118,16 @@ def _suspect_chained(draft: Draft) -> None:
 
 
 def _suspect_totals(draft: Draft) -> None:
-    """Warn of a group that is the sum of all others, so that one part of the split tells another."""
-    if (found := groups.totals(draft.frame, draft.key, draft.time)) is None:
-        return
-    value, name = found
-    draft.warnings.append(
-        f"{name!r} of {value!r} is the sum of all other values of {draft.group!r}, which tell it, and it tells them, "
-        "from one part of the split to another; remove its rows"
-    )
+    """Warn of groups that are made of others, so that one part of the split tells another."""
+    found = groups.totals(draft.frame, draft.key, draft.time)
+    for value, what in itertools.islice(found.items(), MOST_TOTALS):
+        draft.warnings.append(
+            f"{value!r} of {draft.group!r} {what}, which tell it, and it tells them, from one part of the split to "
+            "another; remove its rows"
+        )
+    if len(found) > MOST_TOTALS:
+        more = listed(list(found)[MOST_TOTALS:], 8)
+        draft.warnings.append(f"so {'is' if len(found) == MOST_TOTALS + 1 else 'are'} {more} of {draft.group!r}")
 
 
 def _suspect_interleaved(draft: Draft, frame: pl.DataFrame, but: Collection[str] = ()) -> None:
@@ -166,9 +170,11 @@ def _long_form(draft: Draft) -> str:
 def _wide_form(draft: Draft) -> str:
     """What a table with times in its header is, and what to do; empty for others."""
     times = words.in_header(draft.frame.columns)
-    if not times or draft.time is not None:
+    # Where rows have times, a header divides them.
+    if not times or (draft.time is not None and not words.divide_days_or_years(times)):
         return ""
-    keys = [name for name in draft.frame.columns if name not in times]
+    keys = [name for name in (draft.time, *draft.frame.columns) if name and name not in times]
+    keys = list(dict.fromkeys(keys))
     return (
         f"the table looks wide: the names of {len(times)} columns are times ({listed(times, 3)}), so that a row is "
         "a series, and models see each row as one time. Give each time a row of its own first, in pandas: "

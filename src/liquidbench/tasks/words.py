@@ -83,6 +83,10 @@ def time_name(name: str) -> TimeName | None:
 
 
 _FEWEST_IN_HEADER = 4
+_CLOCK_IN_HEADER = r"\d{1,2}:\d{2}(?::\d{2})?"
+_MONTH_IN_HEADER = (
+    r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mrz|mär|mai|okt|dez)(?:\.|[a-zä]{2,6})?(?:[ _-]?\d{2,4})?"
+)
 
 
 def in_header(names: Collection[str]) -> list[str]:
@@ -90,25 +94,36 @@ def in_header(names: Collection[str]) -> list[str]:
     for form in (
         r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
         r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
-        r"\d{1,2}:\d{2}(?::\d{2})?",
+        _CLOCK_IN_HEADER,
+        _MONTH_IN_HEADER,
     ):
         times = [name for name in names if re.fullmatch(form, name.strip())]
         if len(times) >= _FEWEST_IN_HEADER:
             return times
-    # Such as t0, t1, ... or week 1, week 2, ...
+    # Such as t0, t1, ..., week 1, week 2, ... or weight_t1, weight_t2, ...
     of_word: dict[str, list[tuple[int, str]]] = {}
     for name in names:
         if found := re.fullmatch(
-            r"(t|(?:time|day|week|month|year|hour|wave|visit|tag|woche|jour|semaine)s?)[ _.-]?(\d{1,4})",
+            r"((?-i:t)|w|.*[ _.-][twmh]|"
+            r"(?:.*[ _.-])?(?:time|day|week|wk|month|year|hour|he|wave|visit|tag|woche|jour|semaine)s?)"
+            r"[ _.-]?(\d{1,4})|(.*[ _.-])((?:19|20)\d\d)",
             name.strip(),
             re.I,
         ):
-            of_word.setdefault(found[1].casefold(), []).append((int(found[2]), name))
+            of_word.setdefault((found[1] or found[3]).casefold(), []).append((int(found[2] or found[4]), name))
     for word, found in of_word.items():
         numbers = [number for number, _ in found]
-        if len(numbers) >= _FEWEST_IN_HEADER and (word != "t" or numbers == sorted(set(numbers))):
+        # Single letters may number anything; times follow one another.
+        single = re.fullmatch(r"(?:.*[ _.-])?[twmh]", word)
+        if len(numbers) >= _FEWEST_IN_HEADER and (not single or numbers == sorted(set(numbers))):
             return [name for _, name in found]
     return []
+
+
+def divide_days_or_years(names: Collection[str]) -> bool:
+    """Whether names of columns are those of the hours of a day, or of the months of a year."""
+    forms = rf"{_CLOCK_IN_HEADER}|(?:h|he|hours?)[ _]?\d{{1,2}}", _MONTH_IN_HEADER
+    return len(names) >= 12 and any(all(re.fullmatch(form, name.strip(), re.I) for name in names) for form in forms)
 
 
 def is_study_day(name: str) -> bool:
@@ -438,7 +453,10 @@ _WHO = (
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
-_NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?!(?:is|has|was)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name|#))?",
+    re.IGNORECASE,
+)
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _PROPERTY = re.compile(
     r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
@@ -520,6 +538,15 @@ _IS_GIVEN_OUT = re.compile(
 )
 """Numbers that somebody gave out, such as those of customers and cost centres; those of cycles or steps count."""
 _UNITS = re.compile(r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", re.I)
+_CURRENCY = re.compile(r"(?:.*[ _.])?(?:currency|currencies|ccy|curr|w[äa]e?hrung|devise|moneda|moeda|valuta)", re.I)
+_TOTAL = re.compile(
+    r"(?:(?:grand|sub)[ _-]?)?totals?(?:[ _-].*)?|.*[ _-]totals?|all(?:[ _-]\w+s)?|(?:zwischen)?summe|overall|"
+    r"averages?|average[ _-].*|.*[ _-]average|durchschnitt|mittelwert|world(?:wide)?|global|welt|monde|mundo|gesamt|"
+    r"insgesamt|alle|ensemble|todos|todas|totale|eu|eu[ -]?\d\d|ea[ -]?\d\d|european union.*|euro[ -]?(?:area|zone).*|"
+    r"oecd.*|.*[ -]income countries",
+    re.I,
+)
+"""Names of what is made of others: totals, averages, unions of countries."""
 
 
 def is_named(name: str) -> bool:
@@ -604,6 +631,21 @@ def is_code(name: str) -> bool:
 def is_units(name: str) -> bool:
     """Whether a column's name is that of units."""
     return bool(_UNITS.fullmatch(name))
+
+
+def is_currency(name: str) -> bool:
+    """Whether a column's name is that of currencies."""
+    return bool(_CURRENCY.fullmatch(name))
+
+
+def is_total(value: str) -> bool:
+    """Whether a value is named like a total or an average of others.
+
+    Example:
+        >>> is_total("EU27"), is_total("Store total"), is_total("Total Energies"), is_total("Europe")
+        (True, True, True, False)
+    """
+    return bool(_TOTAL.fullmatch(value.strip()))
 
 
 # Units, and parts of a split

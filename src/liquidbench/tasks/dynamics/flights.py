@@ -57,8 +57,8 @@ class World:
         wind: speed of a gusty wind, m/s; None for the steady ones of the demonstrations.
         unevenness: how much times between commands vary: uniformly by up to this share.
         slowness: milliseconds added to the time between commands.
-        noise: standard deviation of the errors of the sensors: metres of position, m/s of velocity, and ten times as
-            many degrees of attitude and of rates, a second.
+        noise: standard deviation of the errors of position in m, of velocity in m/s, and, times 10 and 100, of attitude
+            in degrees and of rates in degrees per second.
     """
 
     payload: float = 0.0
@@ -225,10 +225,10 @@ def observe(state: State, last: Array, error: float = 0.0, random: np.random.Gen
     """
     position, velocity, rotation, rates = state.position, state.velocity, state.rotation, state.rates
     if random is not None and error:
-        position, velocity, turned, turning = (random.normal(size=(4, *position.shape))) * error
-        position, velocity = state.position + position, state.velocity + velocity
-        rotation = state.rotation @ quadrotors.rotations(np.radians(10) * turned)
-        rates = state.rates + np.radians(10) * 10 * turning
+        errors = error * random.normal(size=(4, *position.shape))
+        position, velocity = position + errors[0], velocity + errors[1]
+        rotation = rotation @ quadrotors.rotations(np.radians(10) * errors[2])
+        rates = rates + np.radians(100) * errors[3]
     return np.concatenate([position, rotation.reshape(-1, 9), velocity, rates, last], axis=1)
 
 

@@ -36,7 +36,7 @@ NOISE, NOISE_TIME = (0.47, 0.15, 0.47), 0.5
 EPISODES: Mapping[str, int] = {"train": 200, "validation": 25, "test": 25}
 """Episodes of each split."""
 
-_BATCH = 50
+_BATCH, _MOST_BATCHES = 50, 20
 _MOST_SECONDS = 0.3
 """Longest time between pictures in any mission of training."""
 
@@ -108,6 +108,7 @@ def make(mission: Mission, count: int, seed: int, steps: int | None = None) -> E
         MemoryError: if there is too little memory for the pictures.
         ModuleNotFoundError: if MuJoCo is not installed.
         NoRendererError: if nothing can draw here.
+        RuntimeError: if nearly all flights touch something.
 
     Example:
         >>> episodes = make(Mission(), count=2, seed=0, steps=5)
@@ -118,10 +119,12 @@ def make(mission: Mission, count: int, seed: int, steps: int | None = None) -> E
     _check_memory(count * steps * HEIGHT * WIDTH * 3)
     mission = replace(mission, perturbed=True, seconds=steps * _MOST_SECONDS + 1)
     made: list[Episodes] = []
-    first = 0
-    while (missing := count - sum(map(len, made))) > 0:
+    for first in range(0, _BATCH * (count + _MOST_BATCHES), _BATCH):
+        if not (missing := count - sum(map(len, made))):
+            break
         made.append(_fly(mission, min(_BATCH, missing), seed, first, steps))
-        first += _BATCH
+    else:
+        raise RuntimeError(f"the expert crashes in nearly all flights of {mission}; give it another mission")
     return (
         made[0]
         if len(made) == 1

@@ -158,6 +158,44 @@ class Camera:
         Returns:
             uint8 (height, width, 3).
         """
+        return self._drawing(layout, look, position, rotation).copy()
+
+    def target(
+        self,
+        layout: Layout,
+        look: Look,
+        position: NDArray[np.float64],
+        rotation: NDArray[np.float64],
+        number: int = 0,
+    ) -> NDArray[np.bool_]:
+        """Which pixels of a `picture` show a target, (height, width), fog aside.
+
+        Args:
+            layout: as of `picture`.
+            look: as of `picture`.
+            position: as of `picture`.
+            rotation: as of `picture`.
+            number: which of the targets, in their order.
+        """
+        flags = [getattr(self._mj.mjtRndFlag, f"mjRND_{flag}") for flag in ("SEGMENT", "IDCOLOR")]
+        for flag in flags:
+            self._scene.flags[flag] = 1
+        try:
+            colours = self._drawing(layout, look, position, rotation).astype(np.int64)
+        finally:
+            for flag in flags:
+                self._scene.flags[flag] = 0
+        # A colour is the number of a geom in the scene, which leaves some of the model out.
+        numbers = colours @ (1, 2**8, 2**16)
+        first = 1 + scenes.COUNT - scenes.PARTS * (scenes.MOST_TARGETS - number)
+        geoms = self._scene.geoms[: self._scene.ngeom]
+        shown = [one.segid + 1 for one in geoms if one.segid >= 0 and first <= one.objid < first + scenes.PARTS]
+        return np.isin(numbers, shown)
+
+    def _drawing(
+        self, layout: Layout, look: Look, position: NDArray[np.float64], rotation: NDArray[np.float64]
+    ) -> NDArray[np.uint8]:
+        """A view of what was drawn last."""
         mj = self._mj
         self._gl.make_current()
         if self._drawn is None or self._drawn[0] is not layout or self._drawn[1] is not look:
@@ -176,7 +214,7 @@ class Camera:
         mj.mjv_updateScene(self._model, self._data, self._option, self._perturb, self._view, every, self._scene)
         mj.mjr_render(self._rect, self._scene, self._context)
         mj.mjr_readPixels(self._buffer, None, self._rect, self._context)
-        return self._buffer[::-1].copy()
+        return self._buffer[::-1]
 
     def _place(self, layout: Layout, look: Look) -> None:
         model, data, solids = self._model, self._data, slice(1, None)

@@ -98,7 +98,7 @@ def draw(
 
     Example:
         >>> layout = draw([1])
-        >>> 7 <= np.hypot(*layout.targets[0]) <= 14
+        >>> bool(7 <= np.hypot(*layout.targets[0]) <= 14)
         True
     """
     way, objects, light = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
@@ -302,6 +302,7 @@ _SEASONS = {
 SEASONS = tuple(_SEASONS)
 
 
+@cache
 def look(season: str = "summer", level: float = 1.0, fog: float = 0.0) -> Look:
     """The colours on the way from summer to a season.
 
