@@ -501,3 +501,11 @@ def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
     assert [path.name for path in (tmp_path / "with" / "searches").glob("*.journal")] == [
         path.name for path in (tmp_path / "without" / "searches").glob("*.journal")
     ]
+
+
+def test_environments_that_a_task_lacks_are_said_when_a_study_is_planned(tmp_path):
+    asked = study(tasks=["gesture-excerpt"], parameters=4000, search={"trials": 1, "selection": "environments"})
+    with pytest.raises(ValueError, match="environments on 'gesture-excerpt' needs environments, and its recordings"):
+        plan(asked, tmp_path)
+    # Training on the occupancy of an office has five days.
+    assert plan(replace(asked, tasks=("occupancy-excerpt",)), tmp_path / "days").pending
