@@ -122,7 +122,7 @@ class TestWrongRows:
             ({"accuracy": 1.0}, ValueError, "rows[1] has the column 'accuracy', which is unknown; known are run"),
             ({"split": "valid"}, ValueError, "column 'split' of rows[1] must be one of 'train', 'validation', 'test'"),
             (
-                {"corruption": "fog"},
+                {"corruption": "hail"},
                 ValueError,
                 "column 'corruption' of rows[1]: a shift must be among removed_steps, ",
             ),

@@ -309,6 +309,7 @@ SPACE = {
     "minGRU": "be28bdf5",
     "GRU-D": "be28bdf5",
     "GRU": "be28bdf5",
+    "FeedForward": "be28bdf5",
     "LTC-fixed": "c592b81f",
     "LTC-1-step": "be28bdf5",
     "LTC-6-steps": "be28bdf5",

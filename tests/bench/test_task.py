@@ -415,7 +415,7 @@ def test_a_row_in_two_splits_is_found():
         ({"values": np.full((13, 2), np.nan, np.float32)}, "value of 'a' at step 0 is not finite"),
         ({"values": np.zeros((13, 3), np.float32)}, r"values must have shape \(13, 2\); got \(13, 3\)"),
         ({"mask": np.zeros((13, 2), bool)}, ".*must say missing=True"),
-        ({"mask": np.ones((13, 1), bool)}, r"mask must have the shape of values, \(13, 2\)"),
+        ({"mask": np.ones((13, 1), bool)}, r"mask must have shape \(13, 2\)"),
         ({"targets": np.full(13, 2)}, "targets must be class numbers from 0 to 1; got 2 to 2"),
         ({"targets": np.zeros(12, int)}, r"targets must have shape \(13,\); got \(12,\)"),
         ({"rows": np.arange(3)}, r"rows must have shape \(13,\)"),

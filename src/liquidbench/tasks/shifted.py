@@ -40,12 +40,17 @@ def shifted(split: Split, shift: str, level: float, seed: int, missing: bool = F
         not scored if targets are per step. Only label_shift leaves out sequences.
 
     Raises:
-        ValueError: for an unknown shift, or a level outside its limits.
+        ValueError: for an unknown shift, a world of closed loops, or a level outside its limits.
 
     Example:
         >>> noisy = shifted(task.split("test"), "noise", level=0.5, seed=0)  # doctest: +SKIP
     """
     found = shifts.find(shift)
+    if found.is_world:
+        raise ValueError(
+            f"a shift must be among {', '.join(shifts.SHIFTS)}; got {shift!r}, a world of closed loops, which changes no "
+            "recorded data"
+        )
     if not found.takes(level):
         limits = " and ".join(f"{word.replace('_', ' ')} {limit:g}" for word, limit in found.limits.items())
         raise ValueError(f"level of {shift} must be {limits}; got {level}")
