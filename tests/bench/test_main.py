@@ -520,6 +520,7 @@ def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_
     assert ended.value.code == 2 and words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
     seen = []
     monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)

@@ -27,6 +27,7 @@ class Case:
     ode: bool = False  # a zero span leaves the state exactly, halving a span is what a solver's order says
     parts: int = 1  # of the state
     kernel_of_torch: bool = False  # streaming equals the whole sequence to rounding only
+    rare: bool = False  # a variant of a layer whose other cases run by default: all tests of it are slow ones
 
     @property
     def name(self) -> str:
@@ -52,29 +53,29 @@ CASES = [
     Case(lr.CfC, {"mode": "pure", "backbone_units": 16, "backbone_layers": 2, "activation": "silu"}),
     Case(lr.CfC, {"mode": "no_gate", "backbone_layers": 0}),
     Case(lr.CfC, hidden=NCP),
-    Case(lr.CfC, {"mode": "pure"}, hidden=lr.wirings.Random(UNITS, outputs=2, sparsity=0.3)),
+    Case(lr.CfC, {"mode": "pure"}, hidden=lr.wirings.Random(UNITS, outputs=2, sparsity=0.3), rare=True),
     Case(lr.CfC, {"mixed_memory": True}, parts=2),
     Case(lr.CfC, {"time": "append"}),
-    Case(lr.CfC, {"time": "ignore", "backbone_layers": 0}),
-    Case(lr.LTC, {"time_constant": "fixed"}, ode=True),
-    Case(lr.LRC, {"elastance": "constant"}, hidden=NCP, ode=True),
+    Case(lr.CfC, {"time": "ignore", "backbone_layers": 0}, rare=True),
+    Case(lr.LTC, {"time_constant": "fixed"}, ode=True, rare=True),
+    Case(lr.LRC, {"elastance": "constant"}, hidden=NCP, ode=True, rare=True),
     Case(lr.STC, ode=True),
-    Case(lr.STC, {"solver": "explicit"}, hidden=NCP, ode=True),
+    Case(lr.STC, {"solver": "explicit"}, hidden=NCP, ode=True, rare=True),
     Case(lr.LRC, {"ode_unfolds": 3}, ode=True),
     Case(lr.LRC, {"elastance": "asymmetric", "mixed_memory": True}, parts=2),
     Case(lr.LRCU, ode=True),
     Case(lr.LRCU, {"elastance": "asymmetric"}, hidden=NCP, ode=True),
     Case(lr.CTRNN, ode=True),
-    Case(lr.CTRNN, {"solver": "rk4"}, ode=True),
+    Case(lr.CTRNN, {"solver": "rk4"}, ode=True, rare=True),
     Case(lr.GRUD, parts=3),
     Case(lr.ODERNN),
-    Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
+    Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}, rare=True),
     Case(lr.CTGRU, {"scales": 3, "shortest": 0.3}),
     Case(lr.CTLSTM, parts=4),
     Case(lr.CoRNN, {"dt": 1.0}, ode=True, parts=2),
-    Case(lr.CoRNN, {"dt": 0.7, "solver": "explicit", "ode_unfolds": 2}, ode=True, parts=2),
+    Case(lr.CoRNN, {"dt": 0.7, "solver": "explicit", "ode_unfolds": 2}, ode=True, parts=2, rare=True),
     Case(lr.GRUODE, ode=True),
-    Case(lr.GRUODE, {"solver": "rk4"}, ode=True),
+    Case(lr.GRUODE, {"solver": "rk4"}, ode=True, rare=True),
     Case(lr.GRUODE, {"jumps": True}),
     Case(lr.ODELSTM, parts=2),
     Case(lr.PhasedLSTM, {"periods": (1.0, 4.0), "open_share": 0.5}, parts=3),
@@ -89,7 +90,9 @@ CASES = [
     Case(lr.GRU, {"time": "append", "backend": "reference"}, kernel_of_torch=True),
     Case(lr.GRU, {"time": "decay"}),
 ]
-every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every = pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * case.rare, id=case.name) for case in CASES]
+)
 
 
 def data(dtype=torch.float64, batch=BATCH, time=TIME, seed=1):
@@ -628,9 +631,8 @@ def test_an_optimiser_can_train_it(case):
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize(
-    "kind", [lr.CfC, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (lr.LTC, lr.LRCU, lr.CTRNN))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [lr.CfC, lr.LTC, lr.LRCU, lr.CTRNN])
 def test_a_compiled_layer_takes_spans_after_another_batch_size(kind):
     """The batch is a symbol then in input, and a number in spans that are seen for the first time."""
     torch.compiler.reset()
