@@ -48,8 +48,8 @@ def shifted(split: Split, shift: str, level: float, seed: int, missing: bool = F
     found = shifts.find(shift)
     if found.is_world:
         raise ValueError(
-            f"a shift must be among {', '.join(shifts.SHIFTS)}; got {shift!r}, a world of closed loops, which changes no "
-            "recorded data"
+            f"a shift must be among {', '.join(shifts.SHIFTS)}; got {shift!r}, a world of closed loops, which "
+            "changes no recorded data"
         )
     if not found.takes(level):
         limits = " and ".join(f"{word.replace('_', ' ')} {limit:g}" for word, limit in found.limits.items())
