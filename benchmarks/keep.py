@@ -25,13 +25,15 @@ from liquidbench.conditions import parted
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.report import tables
-from liquidbench.shifts import recorded
+from liquidbench.shifts import place_of, recorded
 from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
+from liquidbench.wording import counted
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {"demo": "make demo"} | {
-    study: f"liquidbench run studies/{study}.yaml" for study in ("small", "medium", "time", "icu", "icu-raindrop")
+COMMANDS = {"demo": "make demo", "flight-demo": "make flight", "dynamics-demo": "make flight"} | {
+    study: f"liquidbench run studies/{study}.yaml"
+    for study in ("small", "medium", "time", "icu", "icu-raindrop", "flight", "dynamics")
 }
 
 
@@ -101,6 +103,45 @@ def shifted(found: Comparison) -> list[str]:
         "|---|" + "---|" * len(models),
         *by_model,
     ]
+
+
+def in_worlds(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts]) -> list[str]:
+    """For each task with worlds, a table of the judged measurement by network or policy and world, means over seeds."""
+    lines = []
+    for name, facts in tasks.items():
+        if not facts.worlds:
+            continue
+        measured = frame.filter(kind="fit", variant="matched", task=name, split="test").filter(
+            pl.col("metric").is_in(
+                [facts.metric, *(f"{one}:{facts.metric}" for one in ("expert", "raptor", "trivial"))]
+            )
+        )
+        of_policy = measured["metric"].str.contains(":")
+        measured = measured.with_columns(
+            who=pl.when(of_policy).then(pl.col("metric").str.split(":").list.first()).otherwise(pl.col("model"))
+        )
+        means = {
+            (who, world, level): value
+            for who, world, level, value in measured.group_by("who", "corruption", "level")
+            .agg(pl.col("value").mean())
+            .iter_rows()
+        }
+        places = sorted({(world, level) for _, world, level in means if world}, key=lambda at: (place_of(at[0]), at[1]))
+        rows = [who for who in (*study.models, "expert", "raptor", "trivial") if (who, "", 0.0) in means]
+        lines += [
+            "",
+            f"{facts.title}: {facts.measure.label.lower()}, in the world of training and in others.",
+            "",
+            "| | home | " + " | ".join(f"{recorded(world).title} {level:g}" for world, level in places) + " |",
+            "|---|---|" + "---|" * len(places),
+            *(
+                f"| {who} | {means[who, '', 0.0]:.2f} | "
+                + " | ".join(f"{means[who, *at]:.2f}" if (who, *at) in means else "" for at in places)
+                + " |"
+                for who in rows
+            ),
+        ]
+    return lines
 
 
 def of_time(found: Comparison) -> list[str]:
@@ -179,7 +220,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         *(f"- {judgement.sentence}" for judgement in found.verdict.judgements),
         *(f"- {warning}" for warning in found.verdict.warnings),
         "",
-        f"Mean test scores of {'up to ' if part else ''}{len(study.seeds)} seeds at {study.parameters:,} parameters, "
+        f"Mean test scores of {'up to ' if part else ''}{counted(len(study.seeds), 'seed')} at {study.parameters:,} parameters, "
         "with 95 % intervals.",
         "",
         f"| model | mean rank | {head} |",
@@ -190,6 +231,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         "The budget of each training in steps, how the chosen ones ended, and the best score without a network:",
         "",
         *learnt(study, frame, tasks, found),
+        *in_worlds(study, frame, tasks),
         *shifted(found),
         *of_time(found),
         "",
