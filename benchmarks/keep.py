@@ -220,8 +220,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         *(f"- {judgement.sentence}" for judgement in found.verdict.judgements),
         *(f"- {warning}" for warning in found.verdict.warnings),
         "",
-        f"Mean test scores of {'up to ' if part else ''}{counted(len(study.seeds), 'seed')} at {study.parameters:,} parameters, "
-        "with 95 % intervals.",
+        f"Mean test scores of {'up to ' if part else ''}{counted(len(study.seeds), 'seed')} at {study.parameters:,} "
+        "parameters, with 95 % intervals.",
         "",
         f"| model | mean rank | {head} |",
         "|---|---|" + "---|" * len(tasks),
