@@ -37,7 +37,7 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
     - ``inference_sequences_per_second``: the same for forward passes of the same batches in inference mode: the median
       of five after one warm-up pass.
     - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
-      20 warm-up samples.
+      20 warm-up samples; of a network that reads images, without its encoder.
     - ``training_memory_bytes``: peak memory of torch's allocator, above its level before, during one training step with
       a new optimiser. It includes gradients and the optimiser's state, but not parameters and data. It is the maximum
       of the running sum of the allocations and releases that ``torch.profiler`` records with ``profile_memory=True``,

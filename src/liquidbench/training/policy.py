@@ -129,7 +129,9 @@ class NetworkPolicy:
             )
         if not (np.isfinite(spans) & (spans >= 0)).all():
             raise ValueError(f"timespan must be finite and not negative; got {timespan}")
-        return float(spans) if spans.ndim == 0 else torch.as_tensor(spans, dtype=self._parameter.dtype)
+        if spans.ndim == 0:
+            return float(spans)
+        return torch.as_tensor(spans, dtype=self._parameter.dtype, device=self._parameter.device)
 
     @property
     def _of_episodes(self) -> str:
