@@ -43,8 +43,8 @@ flight: $(FLIGHT)
 	$(BIN)/liquidbench run studies/flight-demo.yaml
 	$(BIN)/liquidbench explain results/flight-demo
 	$(BIN)/liquidbench run studies/dynamics-demo.yaml
-	$(BIN)/python -m webbrowser -t results/flight-demo/report.html
-	$(BIN)/python -m webbrowser -t results/dynamics-demo/report.html
+	$(BIN)/python -m webbrowser -t file://$(CURDIR)/results/flight-demo/report.html
+	$(BIN)/python -m webbrowser -t file://$(CURDIR)/results/dynamics-demo/report.html
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 3 --dist worksteal
