@@ -1440,6 +1440,16 @@ def test_browser_shows_a_task_on_a_click(shown):
     assert browser.get_log("browser") == []
 
 
+def test_browser_draws_words_without_an_outline(shown):
+    browser = shown()
+    outlined = browser.execute_script(
+        "return [...document.querySelectorAll('svg text')].filter(text => getComputedStyle(text).stroke != 'none')"
+        ".map(text => text.textContent)"
+    )
+    assert outlined == []
+    assert browser.execute_script("return document.querySelectorAll('svg text.end').length") > 0
+
+
 def test_browser_opens_a_deep_link_and_goes_back(shown):
     browser = shown("#task-occupancy-excerpt")
     assert arrives(browser, "task-occupancy-excerpt")
