@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 from liquidbench import tasks
 from liquidbench.shifts import WORLDS
 from liquidbench.tasks.dynamics import flights, quadrotors, teacher
-from liquidbench.tasks.dynamics.flights import Constant, Expert, Raptor, World, fly
+from liquidbench.tasks.dynamics.flights import Expert, Raptor, World, fly
 from liquidbench.tasks.dynamics.quadrotors import LONGEST_DELAY, TICK, advance, at_rest, draw, hover, perturbed, thrust
 from liquidbench.tasks.dynamics.teacher import Teacher
+from liquidbench.tasks.task import Constant
 from liquidbench.training.policy import measure_policy
 
 CRAZYFLOW = Path(__file__).parent / "on_crazyflow.py"
@@ -218,7 +219,7 @@ def expert():
 def test_the_expert_succeeds_and_constant_commands_do_not(expert):
     assert expert["success"] == 1 and expert["crash"] == 0 and expert["distance"] < 0.02
     assert 0.2 < expert["settling"] < 2
-    lost = fly(Constant(0.1), 1)
+    lost = fly(Constant([0.1] * 4), 1)
     assert lost["success"] == 0 and lost["crash"] > 0.9 and lost["settling"] == flights.LIMIT
     assert lost["roughness"] == 0 and lost["distance"] > 3.5
     assert set(expert) == set(lost) == {one.name for one in flights.MEASUREMENTS}

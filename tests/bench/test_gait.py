@@ -8,7 +8,7 @@ import torch
 
 from liquidbench import shifts, tasks
 from liquidbench.tasks import gait
-from liquidbench.tasks.task import SPLITS
+from liquidbench.tasks.task import SPLITS, Constant
 from liquidbench.training.policy import measure_policy
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -182,7 +182,7 @@ def test_a_policy_is_told_positions_and_true_spans_and_a_privileged_one_the_stat
 def test_a_rollout_depends_on_its_seed_alone_and_the_expert_beats_doing_nothing(robot):
     found = {seed: gait.rollout(robot, gait.World(), expert(robot), seed) for seed in (0, 1)}
     assert found[0] == gait.rollout(robot, gait.World(), expert(robot), 0) != found[1]
-    assert found[0]["return"] > gait.rollout(robot, gait.World(), gait.Idle(), 0)["return"]
+    assert found[0]["return"] > gait.rollout(robot, gait.World(), Constant([0.0] * 6), 0)["return"]
     assert 0 < found[0]["length"] <= 60 * robot.usual * robot.frame
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from liquidbench.metrics import Measure
 from liquidbench.tasks import files
-from liquidbench.tasks.task import SPLITS, Feature, Policy, Recording, Source, Task, numbered
+from liquidbench.tasks.task import SPLITS, Constant, Feature, Policy, Recording, Source, Task, numbered
 
 EXPERTS = Path(__file__).parent / "gaits"
 """Folder of the experts' weights, which `benchmarks/gaits.py` trains."""
@@ -151,19 +151,6 @@ class Expert:
             hidden = np.tanh(hidden @ weight + bias)
         weight, bias = self._layers[-1]
         return np.clip(hidden @ weight + bias, -1.0, 1.0)
-
-
-class Idle:
-    """Does nothing."""
-
-    def reset(self, episodes: int | None = None) -> None:
-        """See `liquidbench.tasks.task.Policy`."""
-
-    def __call__(
-        self, observation: NDArray[Any], *, timespan: Any = None, mask: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float64]:
-        """No action."""
-        return np.zeros((*observation.shape[:-1], 6))
 
 
 class Robots:
@@ -416,7 +403,7 @@ def _loop(robot: Robot) -> Task:
             Measure("length", "Length of an episode", True, (0.0, robot.longest), "s"),
         ),
         judged="return",
-        policies={"trivial": Idle(), "expert": expert},
+        policies={"trivial": Constant(np.zeros(len(robot.joints)).tolist()), "expert": expert},
     )
 
 

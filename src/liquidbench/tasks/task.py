@@ -52,6 +52,9 @@ class Policy(Protocol):
     """What acts in a closed loop: a trained network, or whatever a task sets against it. NumPy on both sides.
 
     It acts in one episode, or in several side by side, which is faster; arrays then have a leading axis of episodes.
+
+    A task's own rollout may ask a policy for two attributes: one with ``privileged = True`` is given the state of the
+    simulation in place of an observation, one with ``blind = True`` observations that say nothing.
     """
 
     def reset(self, episodes: int | None = None) -> None:
@@ -78,6 +81,34 @@ class Policy(Protocol):
             (outputs,) or (episodes, outputs): values in the targets' unit, or the probability of each class.
         """
         ...
+
+
+class Constant:
+    """A policy that always does the same, whatever it is shown.
+
+    Args:
+        action: (outputs,).
+
+    Example:
+        >>> Constant([0.0, 1.0])(np.zeros((3, 5)))
+        array([[0., 1.],
+               [0., 1.],
+               [0., 1.]])
+    """
+
+    blind = True
+
+    def __init__(self, action: Sequence[float]):
+        self._action = np.array(action, dtype=np.float64)
+
+    def reset(self, episodes: int | None = None) -> None:
+        """See `Policy`."""
+
+    def __call__(
+        self, observation: NDArray[Any], *, timespan: Any = None, mask: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """See `Policy`."""
+        return np.broadcast_to(self._action, (*observation.shape[:-1], len(self._action))).copy()
 
 
 Rollout: TypeAlias = Callable[[Policy, int], Mapping[str, float]]

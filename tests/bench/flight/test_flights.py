@@ -16,15 +16,16 @@ from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import flight
 from liquidbench.tasks.flight import MISSIONS, demonstrations, film, fly, rendering, run, worlds
 from liquidbench.tasks.flight.demonstrations import Episodes
-from liquidbench.tasks.flight.expert import Expert, Hover
+from liquidbench.tasks.flight.expert import Expert
 from liquidbench.tasks.flight.flights import STATE, Flights, Mission
 from liquidbench.tasks.flight.worlds import World, world
-from liquidbench.tasks.task import check
+from liquidbench.tasks.task import Constant, check
 
 SHORT = Mission(seconds=3.0)
+HOVER = Constant([0.0, 0.0, 0.0])
 
 
-class Noisy(Hover):
+class Noisy(Constant):
     """Turns and moves at random, the same in each flight."""
 
     def reset(self, episodes=None):
@@ -36,7 +37,7 @@ class Noisy(Hover):
 
 def seen(count=3, steps=12, mission=None, world=None, policy=None) -> np.ndarray:
     """Pictures of flights, (steps + 1, count, 48, 64, 3)."""
-    flights, policy = Flights(count, 7, mission, world), policy or Noisy()
+    flights, policy = Flights(count, 7, mission, world), policy or Noisy([0.0, 0.0, 0.0])
     policy.reset()
     pictures = [flights.images.copy()]
     for _ in range(steps):
@@ -55,17 +56,23 @@ def test_the_expert_succeeds_in_every_mission(blind, name):
     assert 0.85 < found["path"] < 1.3
 
 
+def test_who_does_not_look_flies_the_same_flights_without_a_camera(monkeypatch):
+    looked = run(Expert(), Flights(2, 0))
+    monkeypatch.setattr(rendering, "camera", None)
+    for policy in (Expert(), HOVER):
+        assert 0 <= fly(policy, 0, count=2)["success"] <= 1
+    unseen = run(Expert(), Flights(2, 0, sight=False))
+    assert np.array_equal(looked.positions, unseen.positions, equal_nan=True)
+    assert looked.images.any() and not unseen.images.any()
+
+
 def test_a_hovering_drone_neither_arrives_nor_crashes(blind):
-    found = fly(Hover(), 1, count=8)
+    found = fly(HOVER, 1, count=8)
     assert found == pytest.approx({"success": 0, "crash": 0, "time_to_target": 15, "path": 0, "jerk": 0}, abs=1e-9)
 
 
 def test_who_flies_on_crashes_and_stays_where_that_was(blind):
-    class Blunt(Hover):
-        def __call__(self, observation, *, timespan=None, mask=None):
-            return np.tile([1.0, -1.0, 0.0], (len(observation), 1))
-
-    flights = run(Blunt(), Flights(4, 0))
+    flights = run(Constant([1.0, -1.0, 0.0]), Flights(4, 0))
     assert flights.crashed.all() and (flights.outcome["success"] == 0).all()
     # Down to the ball around the drone, from 1.1 to 1.5 m at one metre a second.
     assert (np.abs(flights.drones.position[:, 2] - 0.2) < 0.1).all()
@@ -106,7 +113,7 @@ def test_no_policy_has_a_part_in_what_is_drawn():
     assert (np.array(spans[0]) == spans[1]).all()
     for name in ("_wind", "_black", "_stale", "_gaps", "_corners"):
         assert (getattr(flights[0], name) == getattr(flights[1], name)).all()
-    pushed = fly(Hover(), 3, SHORT, windy, count=5)["path"]
+    pushed = fly(HOVER, 3, SHORT, windy, count=5)["path"]
     assert pushed > 0.05
 
 
@@ -204,14 +211,14 @@ def test_the_expert_flies_in_the_worlds_of_the_air(blind, name, level):
 
 
 def test_an_answer_that_is_not_a_number_is_refused(blind):
-    class Broken(Hover):
+    class Broken(Constant):
         def __call__(self, observation, *, timespan=None, mask=None):
             answer = super().__call__(observation)
             answer[2, 1] = np.nan
             return answer
 
     with pytest.raises(ValueError, match=r"actions must be finite; the policy answered \[0.0, nan, 0.0\] in flight 2"):
-        fly(Broken(), 0, count=4)
+        fly(Broken([0.0, 0.0, 0.0]), 0, count=4)
     with pytest.raises(ValueError, match=r"actions must have shape \(2, 3\), one row a flight; got \(3,\)"):
         Flights(2, 0).step(np.zeros(3))
     with pytest.raises(ValueError, match="count must be at least 1; got 0"):

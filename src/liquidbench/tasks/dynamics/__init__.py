@@ -20,7 +20,7 @@ import numpy as np
 
 from liquidbench.tasks.dynamics import flights, quadrotors
 from liquidbench.tasks.dynamics.flights import UNEVEN, USUAL, World
-from liquidbench.tasks.task import SPLITS, Policy, Recording, Source, Task
+from liquidbench.tasks.task import SPLITS, Constant, Policy, Recording, Source, Task
 
 SIZES: Mapping[str, int] = dict(zip(SPLITS, (800, 100, 100), strict=True))
 """Drones in each split, each flown once."""
@@ -104,7 +104,7 @@ def _task(name: str, title: str, description: str, world: World) -> Task:
 def _policies() -> dict[str, Policy]:
     drones = quadrotors.draw(np.random.default_rng(0), 1000)
     found: dict[str, Policy] = {
-        "trivial": flights.Constant(2 * float(quadrotors.hover(drones).mean()) - 1),
+        "trivial": Constant([2 * float(quadrotors.hover(drones).mean()) - 1] * 4),
         "expert": flights.Expert(),
     }
     return found | ({"raptor": flights.Raptor()} if flights.Raptor.available else {})

@@ -289,25 +289,6 @@ class Expert:
         return 2 * self._teacher(observation.state) - 1
 
 
-class Constant:
-    """The same commands at all times.
-
-    Args:
-        command: that of all motors, from -1 to 1.
-    """
-
-    def __init__(self, command: float):
-        self._command = command
-
-    def reset(self, episodes: int | None = None) -> None:
-        """Begin other flights."""
-        self._shape = (4,) if episodes is None else (episodes, 4)
-
-    def __call__(self, observation: Any, *, timespan: Any = None, mask: Any = None) -> Array:
-        """The commands."""
-        return np.full(self._shape, self._command)
-
-
 class Raptor:
     """RAPTOR's published policy, as its package runs it: a GRU of 16 units, trained with other drones of this kind.
 

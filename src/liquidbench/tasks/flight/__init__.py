@@ -25,7 +25,7 @@ from liquidbench.tasks.flight import demonstrations, expert, worlds
 from liquidbench.tasks.flight.flights import Flights, Mission
 from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 from liquidbench.tasks.flight.worlds import World
-from liquidbench.tasks.task import Feature, Policy, Recording, Rollout, Source, Task
+from liquidbench.tasks.task import Constant, Feature, Policy, Recording, Rollout, Source, Task
 
 FLIGHTS = 48
 """Flights of a rollout."""
@@ -132,7 +132,7 @@ def _task(name: str, title: str, description: str) -> Task:
             Measure("jerk", "Mean jerk", False, (0.0, np.inf), "m/s³"),
         ),
         judged="success",
-        policies={"trivial": expert.Hover(), "expert": expert.Expert(mission.command)},
+        policies={"trivial": Constant([0.0, 0.0, 0.0]), "expert": expert.Expert(mission.command)},
     )
 
 
@@ -159,7 +159,7 @@ def fly(
 
     Args:
         policy: what commands. One with the attribute ``privileged`` is given the columns
-            `liquidbench.tasks.flight.flights.STATE` in place of pictures.
+            `liquidbench.tasks.flight.flights.STATE` in place of pictures, one with ``blind`` black pictures.
         seed: of layouts and noise.
         mission: what the flights are for.
         world: where they take place.
@@ -177,7 +177,8 @@ def fly(
         >>> fly(expert.Expert(), seed=0, count=2)["success"]
         1.0
     """
-    flown = run(policy, Flights(count, seed, mission, world))
+    looks = not (getattr(policy, "privileged", False) or getattr(policy, "blind", False))
+    flown = run(policy, Flights(count, seed, mission, world, sight=looks))
     outcome = flown.outcome
     successes = outcome["time"][outcome["success"] > 0]
     return {

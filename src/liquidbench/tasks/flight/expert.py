@@ -1,4 +1,4 @@
-"""Policies without a network: one that knows the state, and one that does nothing."""
+"""The policy that knows the state, and shows how to fly."""
 
 from typing import Any
 
@@ -47,16 +47,3 @@ class Expert:
         speed = np.clip(0.8 * (distance - STOP), -1.0, FASTEST) * np.cos(np.clip(bearing, -1.5, 1.5)) ** 2
         first = speed if self.command == "velocity" else np.clip(1.5 * (speed - forward), -2.5, 2.5)
         return np.stack([first, np.clip(2 * (HEIGHT - height), -1.0, 1.0), np.clip(1.5 * bearing, -1.2, 1.2)], axis=1)
-
-
-class Hover:
-    """Does nothing: the drone stays where it is, but for the wind."""
-
-    def reset(self, episodes: int | None = None) -> None:
-        """Nothing is carried along."""
-
-    def __call__(
-        self, observation: NDArray[np.floating[Any]], *, timespan: Any = None, mask: NDArray[np.bool_] | None = None
-    ) -> Array:
-        """No command, (flights, 3)."""
-        return np.zeros((len(observation), 3))

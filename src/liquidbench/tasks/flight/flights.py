@@ -64,9 +64,10 @@ class Flights:
         mission: what they are for.
         world: where they take place.
         first: number of the first layout of this seed.
+        sight: whether pictures are taken. What does not look flies many times as fast without, and needs no renderer.
 
     Attributes:
-        images: uint8 (count, height * width * 3), the last picture of each flight.
+        images: uint8 (count, height * width * 3), the last picture of each flight; black without sight.
         spans: (count,), seconds between the last picture and the one before; `TICK` at the start.
         flying: bool (count,), flights that have not ended.
         crashed: bool (count,), flights that have touched something.
@@ -89,7 +90,13 @@ class Flights:
     """
 
     def __init__(
-        self, count: int, seed: int, mission: Mission | None = None, world: World | None = None, first: int = 0
+        self,
+        count: int,
+        seed: int,
+        mission: Mission | None = None,
+        world: World | None = None,
+        first: int = 0,
+        sight: bool = True,
     ):
         if count < 1:
             raise ValueError(f"count must be at least 1; got {count}")
@@ -119,7 +126,7 @@ class Flights:
         self.spans = np.full(count, TICK)
         self.images = np.zeros((count, HEIGHT * WIDTH * 3), dtype=np.uint8)
         self._raw = np.zeros((count, HEIGHT, WIDTH, 3), dtype=np.uint8)
-        self._camera = rendering.camera()
+        self._camera = rendering.camera() if sight else None
         self._see(self.flying)
 
     def _draw(self, seed: np.random.SeedSequence, count: int) -> None:
@@ -275,6 +282,8 @@ class Flights:
 
     def _see(self, seeing: NDArray[np.bool_]) -> None:
         """Take the next picture of each of these flights."""
+        if self._camera is None:
+            return
         world, ticks = self.world, np.minimum(self.ticks, self._limit)
         stale = self._stale[self._rows, ticks] & (self.ticks > 0)
         black = self._black[self._rows, ticks]
