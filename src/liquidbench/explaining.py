@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from liquidbench import metrics, networks
-from liquidbench.explanations import QUANTILES, Explanation, Lesions, Record
+from liquidbench.explanations import Explanation, Lesions, Record, evenly, time_quantiles
 from liquidbench.kept import Kept
 from liquidbench.networks import SequenceModel
 from liquidbench.tasks.task import Task
@@ -46,17 +46,13 @@ def explain(network: Kept, task: Task) -> Explanation:
         ValueError: if the network is not of this task, or test has no target.
         CodeError: if a user-defined model is missing or has changed.
     """
-    about = network.description
-    try:
-        model = networks.unpack(about["network"], network.weights, task)
-    except KeyError as error:
-        raise ValueError(f"network must be described completely; {error} is missing") from error
+    model = networks.unpack(network.form, network.weights, task)
     model.requires_grad_(False)
     data = Data(task.split("test"))
     scored = torch.nonzero(data.target_mask.flatten(1).any(1) if data.target_mask.ndim > 1 else data.target_mask)[:, 0]
     if not len(scored):
         raise ValueError(f"task {task.name!r} must have a target in test to explain a prediction; it has none")
-    found = (_record(model, task, data, int(scored[at])) for at in _evenly(len(scored), RECORDS))
+    found = (_record(model, task, data, int(scored[at])) for at in evenly(len(scored), RECORDS))
     records = [record for record in found if record is not None]
     missing = []
     if any(record.time_constants is None for record in records):
@@ -71,8 +67,8 @@ def explain(network: Kept, task: Task) -> Explanation:
     except ValueError as error:
         missing.append(f"Lesions have no effect that is defined: {error}")
     return Explanation(
-        run=about["origin"]["run"],
-        model=_name(about["network"]),
+        run=network.run,
+        model=network.model,
         features=tuple(feature.name for feature in task.features),
         time_unit=task.time_unit,
         score="the class’s logit minus the mean of the others’" if task.classes else f"in {_unit(task)}",
@@ -147,15 +143,13 @@ def _time_constants(
         _, _, trace = model.layer(*arguments, **named, return_trace=True)
     if "tau" not in trace:
         return None
-    constants = trace["tau"][0].double().numpy()[there] * unit
-    # Constants may be infinite, between which nothing can be interpolated.
-    return np.quantile(constants, QUANTILES, axis=1, method="nearest").astype(np.float32)
+    return time_quantiles(trace["tau"][0].double().numpy()[there] * unit)
 
 
 def _lesions(
     model: SequenceModel, task: Task, data: Data, scored: Tensor, part: Literal["units", "neurons", "synapses"]
 ) -> Lesions:
-    chosen = scored[_evenly(len(scored), MOST_SEQUENCES)]
+    chosen = scored[evenly(len(scored), MOST_SEQUENCES)]
     layer, wiring = model.layer, model.layer.wiring
 
     @torch.no_grad()
@@ -174,7 +168,7 @@ def _lesions(
         pairs = {name: list(zip(*getattr(wiring, name)[:2], strict=True)) for name in ("sensory_synapses", "synapses")}
         named = {"sensory_synapses": "input", "synapses": "neuron"}
         every = [({of: [pair]}, f"{named[of]} {pair[0]} to {pair[1]}") for of, those in pairs.items() for pair in those]
-    units, whole, effects = _evenly(len(every), MOST_UNITS), score(), []
+    units, whole, effects = evenly(len(every), MOST_UNITS), score(), []
     for number in units:
         with attribution.lesion(layer, **every[number][0]):
             effects.append(score() - whole)
@@ -190,16 +184,6 @@ def _lesions(
         of_sequences=len(scored),
         part=part.removesuffix("s"),
     )
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    """At most so many of the numbers below count, evenly spaced, ends included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
-
-
-def _name(form: Mapping[str, Any]) -> str:
-    named = form["model"]
-    return named["name"] if isinstance(named, Mapping) else named
 
 
 def _unit(task: Task) -> str:

@@ -4,10 +4,7 @@
 that it is never shown for another.
 """
 
-import io
-import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench import kept
-from liquidbench.folder import ModelFolder, StudyFolder
-from liquidbench.system import storage
-from liquidbench.system.packed import check_zip
+from liquidbench.folder import ModelFolder
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles over units of the time constants that are kept."""
 
-MOST = 2**28
-"""Largest total size of a file's arrays, in bytes."""
-
 _ARRAYS = ("times", "spans", "values", "attributions", "time_constants")
 _LESIONS = {"lesions": "lesion", "synapses": "synapse"}
 """What lesions an explanation has, and how the names of their arrays begin."""
-_OF_LESIONS, _ABOUT = ("units", "effects"), "about"
+_OF_LESIONS = ("units", "effects")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +135,7 @@ def write(found: Explanation, folder: str | os.PathLike[str]) -> Path:
         if lesions is not None:
             arrays |= {f"{prefix}_{name}": getattr(lesions, name) for name in _OF_LESIONS}
             about[of] = {name: value for name, value in vars(lesions).items() if name not in _OF_LESIONS}
-    arrays[_ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    content, to = io.BytesIO(), ModelFolder(folder).explanation
-    np.savez_compressed(content, **arrays)  # pyright: ignore[reportArgumentType]
-    storage.keep(to, storage.sealed_zip(content, found.run))
-    return to
+    return kept.attach(ModelFolder(folder).explanation, found.run, about, arrays)
 
 
 def read(folder: str | os.PathLike[str]) -> Explanation:
@@ -157,23 +145,22 @@ def read(folder: str | os.PathLike[str]) -> Explanation:
         FileNotFoundError: if there is no explanation, or no network that it could be of.
         DamagedFileError: if it has changed, or is of another network than the one in the folder.
     """
-    of = ModelFolder(folder).explanation
-    with storage.reading(of) as content:
-        check_zip(content, MOST)
-        storage.check_owner(content, kept.read(folder).description["origin"]["run"], of)
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            about = json.loads(arrays[_ABOUT].tobytes())
-            lesions = {}
-            for of, prefix in _LESIONS.items():
-                told = about.pop(of, None)
-                there = {name: arrays.get(f"{prefix}_{name}") for name in _OF_LESIONS}
-                lesions[of] = told and Lesions(**{**told, "kinds": tuple(told["kinds"])}, **there)
-            records = [
-                Record(**record, **{name: arrays.get(f"{name}_{number}") for name in _ARRAYS})
-                for number, record in enumerate(about.pop("records"))
-            ]
-        about |= {name: tuple(about[name]) for name in ("features", "missing")}
-        return Explanation(**about, records=records, **lesions)
+    return kept.attached(ModelFolder(folder).explanation, _parsed)
+
+
+def _parsed(about: dict[str, Any], arrays: dict[str, Any]) -> Explanation:
+    def named(form: str, names: Sequence[str]) -> dict[str, Any]:
+        return {name: arrays.get(form.format(name)) for name in names}
+
+    lesions: dict[str, Any] = {}
+    for of, prefix in _LESIONS.items():
+        told = about.pop(of, None)
+        lesions[of] = told and Lesions(**{**told, "kinds": tuple(told["kinds"])}, **named(prefix + "_{}", _OF_LESIONS))
+    records = [
+        Record(**record, **named(f"{{}}_{number}", _ARRAYS)) for number, record in enumerate(about.pop("records"))
+    ]
+    about |= {name: tuple(about[name]) for name in ("features", "missing")}
+    return Explanation(**about, records=records, **lesions)
 
 
 def of_task(directory: str | os.PathLike[str], task: str) -> list[Explanation]:
@@ -185,16 +172,20 @@ def of_task(directory: str | os.PathLike[str], task: str) -> list[Explanation]:
         directory: the study's folder.
         task: the task's name.
     """
-    found = []
-    for folder in StudyFolder(directory).kept_of(task):
-        if not os.path.lexists(ModelFolder(folder).explanation):
-            continue
-        try:
-            found.append(read(folder))
-        except (storage.DamagedFileError, FileNotFoundError) as error:
-            warnings.warn(
-                f"{error}; the report leaves it out. Write it again: liquidbench explain {directory}",
-                storage.KeptFileWarning,
-                stacklevel=2,
-            )
-    return found
+    return kept.attached_of_task(directory, task, lambda folder: folder.explanation, read)
+
+
+def time_quantiles(constants: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """`QUANTILES` over units of time constants (n, units), (len(`QUANTILES`), n)."""
+    # Constants may be infinite, between which nothing can be interpolated.
+    return np.quantile(constants, QUANTILES, axis=1, method="nearest").astype(np.float32)
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many of the numbers below count, evenly spaced, ends included.
+
+    Example:
+        >>> evenly(10, 4), evenly(2, 4)
+        (array([0, 3, 6, 9]), array([0, 1]))
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -4,10 +4,7 @@
 never shown for another.
 """
 
-import io
-import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench import kept
-from liquidbench.folder import ModelFolder, StudyFolder
-from liquidbench.system import storage
-from liquidbench.system.packed import check_zip
-
-MOST = 2**28
-"""Largest total size of a file's arrays, in bytes."""
+from liquidbench.folder import ModelFolder
 
 
 @dataclass(frozen=True)
@@ -174,11 +166,7 @@ def write(found: Flown, folder: str | os.PathLike[str]) -> Path:
         about = {name: getattr(place, name) for name in ("world", "level", "outcomes", "near")}
         places.append({**about, "maps": len(place.maps), "attention": [vars(one) for one in place.attention]})
     about = {"run": found.run, "model": found.model, "missing": found.missing, "places": places}
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    content, to = io.BytesIO(), ModelFolder(folder).flights
-    np.savez_compressed(content, **arrays)  # pyright: ignore[reportArgumentType]
-    storage.keep(to, storage.sealed_zip(content, found.run))
-    return to
+    return kept.attach(ModelFolder(folder).flights, found.run, about, arrays)
 
 
 def read(folder: str | os.PathLike[str]) -> Flown:
@@ -188,30 +176,27 @@ def read(folder: str | os.PathLike[str]) -> Flown:
         FileNotFoundError: if there are no flights, or no network that they could be of.
         DamagedFileError: if the file has changed, or is of another network than the one in the folder.
     """
-    of = ModelFolder(folder).flights
-    with storage.reading(of) as content:
-        check_zip(content, MOST)
-        storage.check_owner(content, kept.read(folder).description["origin"]["run"], of)
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            about = json.loads(arrays["about"].tobytes())
+    return kept.attached(ModelFolder(folder).flights, _parsed)
 
-            def part(kind: Any, name: str) -> Any:
-                return kind(**{one.name: arrays[f"{name}_{one.name}"] for one in fields(kind)})
 
-            places = [
-                Place(
-                    world=told["world"],
-                    level=told["level"],
-                    outcomes=tuple(told["outcomes"]),
-                    near=told["near"],
-                    maps=[part(Map, f"{number}_map{flight}") for flight in range(told["maps"])],
-                    attention=[_attention(one) for one in told["attention"]],
-                    film=arrays[f"{number}_film"],
-                    **{name: part(kind, f"{number}_{name}") for name, kind in _PARTS.items()},
-                )
-                for number, told in enumerate(about["places"])
-            ]
-        return Flown(about["run"], about["model"], places, tuple(about["missing"]))
+def _parsed(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Flown:
+    def part(kind: Any, name: str) -> Any:
+        return kind(**{one.name: arrays[f"{name}_{one.name}"] for one in fields(kind)})
+
+    places = [
+        Place(
+            world=told["world"],
+            level=told["level"],
+            outcomes=tuple(told["outcomes"]),
+            near=told["near"],
+            maps=[part(Map, f"{number}_map{flight}") for flight in range(told["maps"])],
+            attention=[_attention(one) for one in told["attention"]],
+            film=arrays[f"{number}_film"],
+            **{name: part(kind, f"{number}_{name}") for name, kind in _PARTS.items()},
+        )
+        for number, told in enumerate(about["places"])
+    ]
+    return Flown(about["run"], about["model"], places, tuple(about["missing"]))
 
 
 def _attention(told: dict[str, Any]) -> Attention:
@@ -228,16 +213,4 @@ def of_task(directory: str | os.PathLike[str], task: str) -> list[Flown]:
         directory: the study's folder.
         task: the task's name.
     """
-    found = []
-    for folder in StudyFolder(directory).kept_of(task):
-        if not os.path.lexists(ModelFolder(folder).flights):
-            continue
-        try:
-            found.append(read(folder))
-        except (storage.DamagedFileError, FileNotFoundError) as error:
-            warnings.warn(
-                f"{error}; the report leaves it out. Write it again: liquidbench explain {directory}",
-                storage.KeptFileWarning,
-                stacklevel=2,
-            )
-    return found
+    return kept.attached_of_task(directory, task, lambda folder: folder.flights, read)

@@ -4,10 +4,8 @@ Nothing is trained. What it finds is stored by `liquidbench.flown`, for reports 
 """
 
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -18,13 +16,13 @@ from torch import Tensor
 
 from liquidbench import networks
 from liquidbench.conditions import parted
-from liquidbench.explanations import QUANTILES
+from liquidbench.explanations import evenly, time_quantiles
 from liquidbench.flown import Attention, Flown, Frames, Inside, Map, Place
 from liquidbench.kept import Kept
 from liquidbench.networks import SequenceModel
 from liquidbench.statistics import mean_interval
 from liquidbench.tasks import flight
-from liquidbench.tasks.flight import rendering, scenes, worlds
+from liquidbench.tasks.flight import film, rendering, scenes, worlds
 from liquidbench.tasks.flight.flights import NEAR, TICK, Flights, Mission
 from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 from liquidbench.tasks.task import Policy, Task
@@ -58,8 +56,8 @@ SIGHT = 4.0
 ELSEWHERE = 2
 """Worlds besides that of training at most."""
 
-_FILM_EVERY, _FILM_AFTER, _FILM_COLOURS = 5, 15, 128
-"""Of a film: ticks from picture to picture, ticks after the arrival, and colours."""
+_FILM_EVERY, _FILM_AFTER = 5, 15
+"""Of a film: ticks from picture to picture, and ticks after the arrival."""
 
 
 def mission(task: Task) -> Mission | None:
@@ -84,22 +82,16 @@ def look(network: Kept, task: Task, elsewhere: Sequence[tuple[str, float]] = ())
         CodeError: if a user-defined model is missing or has changed.
         NoRendererError: if nothing can draw here.
     """
-    about = network.description
-    try:
-        model = networks.unpack(about["network"], network.weights, task)
-    except KeyError as error:
-        raise ValueError(f"network must be described completely; {error} is missing") from error
+    model = networks.unpack(network.form, network.weights, task)
     model.requires_grad_(False)
-    seed = rollout_seed(task, int(about["origin"].get("seed", 0)), "test")
+    seed = rollout_seed(task, int(network.description["origin"].get("seed", 0)), "test")
     places = [_place(model, task, seed, world, level) for world, level in (("", 0.0), *elsewhere)]
     missing = []
     if not any(place.attention for place in places):
         missing.append("No command depends on a pixel of any frame that was looked at and shows the target")
     if not len(places[0].inside.time_constants):
         missing.append(f"{type(model.layer).__name__} has no time constants")
-    named = about["network"]["model"]
-    name = named if isinstance(named, str) else named["name"]
-    return Flown(about["origin"]["run"], name, places, tuple(missing))
+    return Flown(network.run, network.model, places, tuple(missing))
 
 
 @dataclass(frozen=True)
@@ -158,7 +150,7 @@ def _place(model: SequenceModel, task: Task, seed: int, world: str, level: float
     words = np.select([outcome["success"] > 0, outcome["crash"] > 0], ["success", "crash"], "missed")
     journeys = [watched.journey(number, task.timespan_unit) for number in range(FLIGHTS)]
     looked = [_look_at(model, flown, number, journey) for number, journey in enumerate(journeys)]
-    first = [looked[0][number] for number in _evenly(len(looked[0]), SHOWN)]
+    first = [looked[0][number] for number in evenly(len(looked[0]), SHOWN)]
     return Place(
         world=world,
         level=level,
@@ -198,7 +190,7 @@ def _look_at(model: SequenceModel, flown: Flights, number: int, journey: _Journe
     with torch.no_grad():
         encoded = encoder(torch.as_tensor(journey.images)[None])
     found = []
-    for step in _evenly(len(journey.ticks), FRAMES):
+    for step in evenly(len(journey.ticks), FRAMES):
         tick, image = journey.ticks[step], torch.as_tensor(journey.images[step], dtype=torch.float32)
         position, rotation = flown.positions[number, tick], flown.rotations[number, tick]
         target = camera.target(flown.layouts[number], flown.look, position, rotation, int(journey.stages[step]))
@@ -321,11 +313,9 @@ def _inside(model: SequenceModel, journey: _Journey, unit: float) -> Inside:
     states = output[0].numpy()
     constants = np.zeros((0, len(states)), dtype=np.float32)
     if "tau" in trace:
-        # Constants may be infinite, between which nothing can be interpolated.
-        found = trace["tau"][0].double().numpy() * unit
-        constants = np.quantile(found, QUANTILES, axis=1, method="nearest").astype(np.float32)
+        constants = time_quantiles(trace["tau"][0].double().numpy() * unit)
     spans = journey.spans.double().numpy() * unit
-    kept = _evenly(states.shape[1], MOST_UNITS)
+    kept = evenly(states.shape[1], MOST_UNITS)
     times = np.asarray(TICK * journey.ticks, dtype=np.float64)
     return Inside(times, spans, states[:, kept].astype(np.float32), constants)
 
@@ -362,26 +352,6 @@ _TARGET_SOLIDS = scenes.PARTS * scenes.MOST_TARGETS
 
 def _film(flown: Flights) -> NDArray[np.uint8]:
     """The first flight as a GIF at twice its speed, up to a little after its arrival."""
-    from PIL import Image
-
-    from liquidbench.tasks.flight import film
-
     arrival = round(float(flown.outcome["time"][0]) / TICK)
     pictures = film.frames(flown)[: arrival + _FILM_AFTER : _FILM_EVERY]
-    # One palette for all pictures, which then differ in few places, and one that keeps rare colours: a yellow box must
-    # not look like the target.
-    some = Image.fromarray(np.concatenate(pictures[:: max(len(pictures) // 4, 1)]))
-    palette = some.quantize(_FILM_COLOURS, Image.Quantize.MAXCOVERAGE)
-    first, *others = (
-        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "flight.gif"
-        duration = round(1000 * _FILM_EVERY * TICK / 2)
-        first.save(path, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
-        return np.frombuffer(path.read_bytes(), np.uint8)
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    """At most so many of the numbers below count, evenly spaced, ends included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)) if count else np.arange(0)
+    return np.frombuffer(film.gif(pictures, _FILM_EVERY * TICK / 2), np.uint8)

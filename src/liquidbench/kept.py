@@ -6,11 +6,14 @@ of ``model.safetensors``. Nothing in the folder is code, so that it need not be 
 """
 
 import hashlib
+import io
+import json
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,8 +22,9 @@ from numpy.typing import NDArray
 import liquidbench
 from liquidbench import conformal, predictions
 from liquidbench.calibration import softmax
-from liquidbench.folder import ModelFolder
+from liquidbench.folder import ModelFolder, StudyFolder
 from liquidbench.system import storage
+from liquidbench.system.packed import check_zip
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import frozen
 from liquidbench.tasks.task import Task
@@ -28,6 +32,11 @@ from liquidbench.wording import listed
 
 SCHEMA = 2
 """Version of the form of ``model.json``; 1 has no `calibration`, and is read too."""
+
+T = TypeVar("T")
+
+MOST_ATTACHED = 2**28
+"""Largest total size of the arrays in a file beside a network, in bytes."""
 
 MOST_CALIBRATED = 5000
 """Validation targets at most whose scores are kept. More are drawn from: a random part of exchangeable data is such."""
@@ -44,6 +53,30 @@ class Kept:
 
     description: Mapping[str, Any]
     weights: bytes
+
+    @property
+    def run(self) -> str:
+        """The id of the run that trained it."""
+        return self.description["origin"]["run"]
+
+    @property
+    def form(self) -> Mapping[str, Any]:
+        """Its form, for `liquidbench.networks.unpack`.
+
+        Raises:
+            ValueError: if the description has none.
+        """
+        form = self.description.get("network", {})
+        for part, of in (("network", self.description), ("model", form)):
+            if part not in of:
+                raise ValueError(f"network must be described completely; {part!r} is missing")
+        return form
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        named = self.form["model"]
+        return named["name"] if isinstance(named, Mapping) else named
 
 
 def describe(
@@ -157,6 +190,80 @@ def of_run(directory: str | os.PathLike[str], run: str) -> Kept:
     description, weights = found
     scores = calibration(*predictions.read(directory, run)["validation"])
     return Kept({**description, "schema": SCHEMA, "calibration": scores}, weights)
+
+
+def attach(to: Path, run: str, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
+    """Write what was found out about a network to a file in its folder, atomically.
+
+    The file has a checksum and the network's run, so that what it says is never shown for another network.
+
+    Args:
+        to: the file.
+        run: the network's run.
+        about: what JSON can represent.
+        arrays: by name.
+
+    Returns:
+        The file.
+    """
+    content = io.BytesIO()
+    told = {_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}
+    np.savez_compressed(content, **arrays, **told)  # pyright: ignore[reportArgumentType]
+    storage.keep(to, storage.sealed_zip(content, run))
+    return to
+
+
+def attached(of: Path, parse: Callable[[dict[str, Any], dict[str, NDArray[Any]]], T]) -> T:
+    """Read what `attach` wrote.
+
+    Args:
+        of: the file.
+        parse: what to make of ``about`` and the arrays.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or no network that it could be of.
+        DamagedFileError: if it has changed, or is of another network than the one in the folder.
+    """
+    with storage.reading(of) as content:
+        check_zip(content, MOST_ATTACHED)
+        storage.check_owner(content, read(of.parent).run, of)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        return parse(json.loads(arrays.pop(_ABOUT).tobytes()), arrays)
+
+
+def attached_of_task(
+    directory: str | os.PathLike[str],
+    task: str,
+    file: Callable[[ModelFolder], Path],
+    read: Callable[[str | os.PathLike[str]], T],
+) -> list[T]:
+    """What is attached to a task's networks, in the order of their folders.
+
+    A damaged file is left out with a warning.
+
+    Args:
+        directory: the study's folder.
+        task: the task's name.
+        file: which file of a network's folder.
+        read: reads that file of a folder.
+    """
+    found = []
+    for folder in StudyFolder(directory).kept_of(task):
+        if not os.path.lexists(file(ModelFolder(folder))):
+            continue
+        try:
+            found.append(read(folder))
+        except (DamagedFileError, FileNotFoundError) as error:
+            warnings.warn(
+                f"{error}; the report leaves it out. Write it again: liquidbench explain {directory}",
+                storage.KeptFileWarning,
+                stacklevel=3,
+            )
+    return found
+
+
+_ABOUT = "about"
 
 
 def best_run(frame: pl.DataFrame, metric: str, higher_is_better: bool, model: str | None = None) -> tuple[str, str]:

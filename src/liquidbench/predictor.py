@@ -38,7 +38,7 @@ class Predictor:
     def __init__(self, network: kept.Kept):
         about = network.description
         self.task = frozen.thaw(about["task"])
-        self.model = networks.unpack(about["network"], network.weights, self.task)
+        self.model = networks.unpack(network.form, network.weights, self.task)
         self._calibration: Mapping[str, Any] | None = about.get("calibration")
         self.scores: Mapping[str, Mapping[str, float | None]] = about["scores"]
         self.lines: list[str] = []

@@ -125,7 +125,7 @@ def test_the_lesion_of_a_dead_neuron_has_no_effect(network, task, found):
 def test_lesions_are_those_made_by_hand(study, network, task, found):
     """Of synapses of the LTC, and of units of the RNN, whose rows and columns of weights are 0 then."""
     data = explaining.Data(task.split("test"))
-    chosen = torch.arange(len(data))[explaining._evenly(len(data), explaining.MOST_SEQUENCES)]
+    chosen = torch.arange(len(data))[explaining.evenly(len(data), explaining.MOST_SEQUENCES)]
 
     def score(model):
         with torch.no_grad():

@@ -127,12 +127,13 @@ def _fit(
 ) -> list[Row]:
     task = task.with_fold(run.fold)
     objectives.check(run.objective, task, run.training.batch_size)
-    if run.search.selection == "environments":
+    leaving_out = run.search.selection == "environments"
+    if leaving_out:
         environments.check(task, run.objective)
     rows = Rows(run, task.data_digest)
     trainer = _TrialTrainer(run, task, on_stage)
     trained: dict[int, _TrialResult] = {}
-    leaving_out, until = run.search.selection == "environments", None
+    until = None
     if run.variant == "author":
         number, settings = 0, Settings(networks.published(run.model).learning_rate)
     else:
@@ -256,7 +257,7 @@ def tried_elsewhere(
     Yields:
         The policy's name, "" for the network, and what `in_worlds` yields.
     """
-    policy = NetworkPolicy(networks.unpack(network.description["network"], network.weights, task), task)
+    policy = NetworkPolicy(networks.unpack(network.form, network.weights, task), task)
     for name, one in {"": policy, **task.policies}.items():
         for found in in_worlds(one, task, robustness, seed, known):
             yield name, *found
@@ -287,7 +288,7 @@ def tried_again(
     }
     if not any(new.values()):
         return {}
-    model = networks.unpack(network.description["network"], network.weights, task)
+    model = networks.unpack(network.form, network.weights, task)
     targets, answers = (part.numpy() for part in predict(model, Data(task.split("test"))))
     known, expected = stored["test"]
     # Processors differ in rounding; another network or other data differ in the first digits.

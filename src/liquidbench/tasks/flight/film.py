@@ -1,5 +1,7 @@
 """A film of a flight: what the drone saw, beside the flight from above."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 SCALE = 3
 """Film pixels for each pixel of a policy's picture."""
 
-_DOT, _COLOURS, _EVERY = 3, 64, 2
+_DOT, _COLOURS, _EVERY = 3, 128, 2
 
 
 def frames(flights: Flights, number: int = 0) -> list[NDArray[np.uint8]]:
@@ -67,18 +69,32 @@ def write(flights: Flights, path: str | Path, number: int = 0) -> Path:
         raise ValueError(f"path must end in .gif; got {str(path)!r}")
     if not 0 <= number < len(flights.layouts):
         raise ValueError(f"number must be from 0 to {len(flights.layouts) - 1}; got {number}")
+    content = gif(frames(flights, number)[::_EVERY], _EVERY * TICK)
+    with replacing(path) as file:
+        file.write(content)
+    return path
+
+
+def gif(pictures: Sequence[NDArray[np.uint8]], seconds: float) -> bytes:
+    """Pictures, uint8 (height, width, 3) each, as a GIF that shows each for so many seconds, again and again.
+
+    Raises:
+        ModuleNotFoundError: if Pillow is not installed.
+    """
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("films are written by Pillow: pip install 'liquidrnn[flight]'") from error
-    # All pictures and dithering would make ten megabytes of one flight.
+    # One palette for all pictures, which then differ in few places, and one that keeps rare colours: a yellow box must
+    # not look like the target.
+    some = Image.fromarray(np.concatenate(pictures[:: max(len(pictures) // 4, 1)]))
+    palette = some.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
     first, *others = (
-        Image.fromarray(picture).quantize(_COLOURS, dither=Image.Dither.NONE)
-        for picture in frames(flights, number)[::_EVERY]
+        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
     )
-    with replacing(path) as file:
-        first.save(file, "GIF", save_all=True, append_images=others, duration=1000 * _EVERY * TICK, loop=0)
-    return path
+    content = io.BytesIO()
+    first.save(content, "GIF", save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
+    return content.getvalue()
 
 
 def _above(positions: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
