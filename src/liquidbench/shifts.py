@@ -393,7 +393,8 @@ WORLDS: Mapping[str, Shift] = {
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
 
-_KNOWN = f"{', '.join((*SHIFTS, *WORLDS))}, or several of the first {len(SHIFTS)} joined by '+'"
+KNOWN = f"{', '.join((*SHIFTS, *WORLDS))}, or several of the first {len(SHIFTS)} joined by '+'"
+"""What `find` takes, in words."""
 
 COMPOSED_LEVELS = (0.25, 0.5, 1.0)
 """Default levels of composed shifts, as shares of the strongest default level of each part."""
@@ -416,7 +417,7 @@ def find(name: str) -> Shift:
     if name in WORLDS:
         return WORLDS[name]
     if not set(name.split("+")) <= SHIFTS.keys():
-        raise ValueError(f"a shift must be among {_KNOWN}; got {name!r}")
+        raise ValueError(f"a shift must be among {KNOWN}; got {name!r}")
     return _composed([SHIFTS[part] for part in name.split("+")])
 
 
@@ -434,7 +435,7 @@ def recorded(key: str) -> Shift:
     for part in key.split("+"):
         name, mark, version = part.partition("@")
         if name not in known or (mark and not (version.isdecimal() and int(version) > 1)):
-            raise ValueError(f"a shift must be among {_KNOWN}; got {key!r}")
+            raise ValueError(f"a shift must be among {KNOWN}; got {key!r}")
         # A key without a number is of the first version, whatever the present one is.
         found.append(replace(known[name], version=int(version or 1)))
     return _composed(found)

@@ -22,7 +22,7 @@ import yaml
 from liquidbench import __version__, objectives
 from liquidbench.conditions import parted
 from liquidbench.models import MODELS, Family, UserModel, author_of, families, family_of, model_name
-from liquidbench.shifts import SHIFTS, WORLDS, find
+from liquidbench.shifts import KNOWN, SHIFTS, WORLDS, find
 from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
 
@@ -69,7 +69,6 @@ _MOST = {
 """Largest accepted whole numbers: larger ones are mistakes, and would take hours or exhaust memory."""
 
 _LARGEST_SEED = 2**63 - 1
-_SHIFTS = f"{', '.join((*SHIFTS, *WORLDS))}, or several of the first {len(SHIFTS)} joined by '+'"
 
 _LONGEST_NAME = 100
 _DEEPEST = 20
@@ -259,7 +258,7 @@ class Robustness:
             ValueError: if it is not a mapping of shifts to levels.
         """
         if not isinstance(mapping, Mapping):
-            raise ValueError(f"robustness must be a mapping with keys among {_SHIFTS}; got {_shown(mapping)}")
+            raise ValueError(f"robustness must be a mapping with keys among {KNOWN}; got {_shown(mapping)}")
         own = {name: mapping[name] for name in ("removed_steps", "noise") if name in mapping}
         return cls(**own, shifts={name: levels for name, levels in mapping.items() if name not in own})
 
@@ -937,7 +936,7 @@ def _levels(name: Any, values: Any) -> tuple[float, ...]:
         shift = find(name)
     except (ValueError, AttributeError) as error:
         near = _nearest(name, [*SHIFTS, *WORLDS])
-        raise ValueError(f"robustness has no key {name!r}{near}; allowed are {_SHIFTS}") from error
+        raise ValueError(f"robustness has no key {name!r}{near}; allowed are {KNOWN}") from error
     if values is True:
         return shift.levels
     where = f"robustness.{name}"

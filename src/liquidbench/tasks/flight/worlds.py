@@ -1,12 +1,13 @@
 """What changes in a world, and by how much at each level.
 
-The names, default levels and words are those of `liquidbench.shifts.WORLDS`; here is what they do to a flight.
+The names, levels and words are those of `liquidbench.shifts.WORLDS`; here is what they do to a flight.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from liquidbench.tasks.flight.scenes import DISTRACTORS, SHAPES
+from liquidbench import shifts
+from liquidbench.tasks.flight.scenes import SHAPES
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,8 @@ _WORLDS: Mapping[str, Callable[[float], World]] = {
     "actuator_lag": lambda level: World(lag=level),
 }
 
-_WHOLE = {"blur": 8, "distractors": DISTRACTORS, "target_shape": len(SHAPES) - 1}
-"""Worlds whose levels are whole numbers, with the largest."""
-
-_MOST = {
-    **dict.fromkeys(("autumn", "winter", "dusk", "urban", "contrast", "occlusion", "dropped_frames"), 1.0),
-    **{"fog": 30.0, "sensor_noise": 255.0, "hue": 180.0, "blackout": 2.4, "irregular_frames": 1.9},
-    **{"wind": 30.0, "range": 30.0, "actuator_lag": 5.0},
-    **_WHOLE,
-}
+_WHOLE = ("blur", "distractors", "target_shape")
+"""Worlds whose levels are whole numbers."""
 
 NAMES = tuple(_WORLDS)
 
@@ -98,8 +92,9 @@ def world(name: str, level: float) -> World:
     """
     if name not in _WORLDS:
         raise ValueError(f"world must be one of {', '.join(NAMES)}; got {name!r}")
-    whole = name in _WHOLE
-    if not 0 <= level <= _MOST[name] or (whole and level != round(level)):
+    registered, whole = shifts.WORLDS[name], name in _WHOLE
+    if not registered.takes(level) or (whole and level != round(level)):
         expected = "a whole number" if whole else "a number"
-        raise ValueError(f"level of world {name!r} must be {expected} from 0 to {_MOST[name]:g}; got {level!r}")
+        most = registered.limits["at_most"]
+        raise ValueError(f"level of world {name!r} must be {expected} from 0 to {most:g}; got {level!r}")
     return _WORLDS[name](level) if level else World()
