@@ -25,7 +25,9 @@ from liquidbench.conditions import parted
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.report import tables
-from liquidbench.shifts import place_of, recorded
+from liquidbench.report.tables import Table
+from liquidbench.report.task_summary import TaskSummary, marks
+from liquidbench.shifts import recorded
 from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
 from liquidbench.wording import counted
@@ -66,6 +68,17 @@ def learnt(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found:
     return lines
 
 
+def written(table: Table) -> list[str]:
+    """A table's caption and lines."""
+    return [
+        table.caption,
+        "",
+        "| " + " | ".join(name for name, _ in table.columns) + " |",
+        "|" + "---|" * len(table.columns),
+        *("| " + " | ".join(map(str, row)) + " |" for row in table.rows),
+    ]
+
+
 def shifted(found: Comparison) -> list[str]:
     """A table of what each shift costs the families, or nothing."""
     if len(found.family_losses) < 2:
@@ -89,13 +102,11 @@ def shifted(found: Comparison) -> list[str]:
         + " |"
         for one in found.family_losses
     ]
+    caption, *lines = written(made)
     return [
         "",
-        f"{made.caption} Tried with `liquidbench rescore results/STUDY --shifts all` where the study itself has fewer.",
-        "",
-        "| " + " | ".join(name for name, _ in made.columns) + " |",
-        "|" + "---|" * len(made.columns),
-        *("| " + " | ".join(map(str, row)) + " |" for row in made.rows),
+        f"{caption} Tried with `liquidbench rescore results/STUDY --shifts all` where the study itself has fewer.",
+        *lines,
         "",
         "The same by model, means over the tasks on which it has a lead:",
         "",
@@ -105,43 +116,11 @@ def shifted(found: Comparison) -> list[str]:
     ]
 
 
-def in_worlds(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts]) -> list[str]:
-    """For each task with worlds, a table of the judged measurement by network or policy and world, means over seeds."""
-    lines = []
-    for name, facts in tasks.items():
-        if not facts.worlds:
-            continue
-        measured = frame.filter(kind="fit", variant="matched", task=name, split="test").filter(
-            pl.col("metric").is_in(
-                [facts.metric, *(f"{one}:{facts.metric}" for one in ("expert", "raptor", "trivial"))]
-            )
-        )
-        of_policy = measured["metric"].str.contains(":")
-        measured = measured.with_columns(
-            who=pl.when(of_policy).then(pl.col("metric").str.split(":").list.first()).otherwise(pl.col("model"))
-        )
-        means = {
-            (who, world, level): value
-            for who, world, level, value in measured.group_by("who", "corruption", "level")
-            .agg(pl.col("value").mean())
-            .iter_rows()
-        }
-        places = sorted({(world, level) for _, world, level in means if world}, key=lambda at: (place_of(at[0]), at[1]))
-        rows = [who for who in (*study.models, "expert", "raptor", "trivial") if (who, "", 0.0) in means]
-        lines += [
-            "",
-            f"{facts.title}: {facts.measure.label.lower()}, in the world of training and in others.",
-            "",
-            "| | home | " + " | ".join(f"{recorded(world).title} {level:g}" for world, level in places) + " |",
-            "|---|---|" + "---|" * len(places),
-            *(
-                f"| {who} | {means[who, '', 0.0]:.2f} | "
-                + " | ".join(f"{means[who, *at]:.2f}" if (who, *at) in means else "" for at in places)
-                + " |"
-                for who in rows
-            ),
-        ]
-    return lines
+def in_worlds(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found: Comparison) -> list[str]:
+    """For each task with worlds, the table of scores in each."""
+    models = marks(study.model_names, study.families)
+    summaries = [TaskSummary(name, facts, frame, models, found) for name, facts in tasks.items() if facts.worlds]
+    return [line for one in summaries for line in ("", *written(tables.worlds(one, one.name)))]
 
 
 def of_time(found: Comparison) -> list[str]:
@@ -231,7 +210,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         "The budget of each training in steps, how the chosen ones ended, and the best score without a network:",
         "",
         *learnt(study, frame, tasks, found),
-        *in_worlds(study, frame, tasks),
+        *in_worlds(study, frame, tasks, found),
         *shifted(found),
         *of_time(found),
         "",
