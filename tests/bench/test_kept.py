@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -12,12 +13,16 @@ import numpy as np
 import polars as pl
 import pytest
 import safetensors.numpy
+import torch.distributed as dist
 
 import liquidbench
 from liquidbench import kept, predictions, results, study_file, tasks
 from liquidbench.__main__ import main
 from liquidbench.tasks import frozen
 from liquidbench.tasks.new_rows import NewRows, NewRowsWarning
+from liquidbench.training import distributed
+from liquidbench.training.replicas import train_rank
+from liquidbench.training.trainer import sampler_of
 
 # What they say is in the predictor's lines, too, at which most tests look.
 pytestmark = pytest.mark.filterwarnings("ignore::liquidbench.tasks.new_rows.NewRowsWarning")
@@ -386,9 +391,24 @@ def test_a_task_without_data_has_its_scalers():
         again.split("test")
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """A group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
 @pytest.fixture
-def trained(tmp_path, monkeypatch, capsys):
+def trained(alone, tmp_path, monkeypatch, capsys):
     """Trains a network on a text in a folder of its own; returns it, to predict from others."""
+
+    def train_here(config, model, at, task, path, minutes, save_every, tell):
+        how = (path, task.main, sampler_of(task), save_every, math.inf, tell)
+        return train_rank(config, model, at, *distributed._training_data(task), *how)
+
+    # What is asked here is how tables are read, and a process takes seconds to start.
+    monkeypatch.setattr(distributed, "_run_processes", train_here)
     monkeypatch.chdir(tmp_path)
 
     def train(text, *options):
