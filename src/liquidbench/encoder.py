@@ -33,7 +33,8 @@ class ImageEncoder(nn.Module):
 
     Args:
         image: (height, width, channels) of an image.
-        generator: random generator for the initial values, uniform within the inverse root of a unit's inputs.
+        generator: random generator for the initial values, uniform within the root of 6 over the number of a unit's
+            inputs (He et al., ICCV 2015, arXiv 1502.01852); biases are 0.
 
     Shape:
         Input: uint8 (batch, time, height * width * channels); output: float (batch, time, `OUTPUTS`), within -1 and 1.
