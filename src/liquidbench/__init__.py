@@ -1,7 +1,7 @@
 """Should I use a liquid network here? An experiment whose numbers can be believed.
 
 Tasks, training, judging and reporting; ``liquidbench run STUDY.yaml`` is the way in (see
-`liquidbench.__main__`). `load` makes a network that a study has kept predict.
+`liquidbench.commands`). `load` makes a network that a study has kept predict.
 """
 
 import importlib

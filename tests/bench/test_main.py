@@ -16,9 +16,10 @@ import pytest
 import torch
 import yaml
 
-from liquidbench import __main__ as main_module
 from liquidbench import matching, predictions, report, results, study_file, tasks
-from liquidbench.__main__ import _metrics_by_task, main
+from liquidbench.__main__ import main
+from liquidbench.commands import listing, refusing, tables
+from liquidbench.commands.running import _metrics_by_task
 from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
 from liquidbench.metrics import score
@@ -182,7 +183,7 @@ def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
 
 
 def test_a_folder_that_is_gone_while_its_study_runs_is_one_sentence(tmp_path, capsys):
-    with pytest.raises(SystemExit), main_module._refusing_write_errors(tmp_path / "gone"):
+    with pytest.raises(SystemExit), refusing.refusing_write_errors(tmp_path / "gone"):
         raise FileNotFoundError(2, "No such file or directory", str(tmp_path / "gone" / "incoming" / "x"))
     said = capsys.readouterr().err
     assert "gone was moved, renamed or removed while liquidbench was using it" in said
@@ -204,18 +205,18 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, cap
     )
 
 
-@pytest.mark.parametrize("guard", ["_refusing", "_refusing_write_errors", "_checking_folder"])
+@pytest.mark.parametrize("guard", ["refusing", "refusing_write_errors", "checking_folder"])
 def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp_path, capsys, monkeypatch, guard):
     guards = {
-        "_refusing": main_module._refusing,
-        "_refusing_write_errors": lambda: main_module._refusing_write_errors(tmp_path),
-        "_checking_folder": lambda: main_module._checking_folder(tmp_path, argparse.Namespace()),
+        "refusing": refusing.refusing,
+        "refusing_write_errors": lambda: refusing.refusing_write_errors(tmp_path),
+        "checking_folder": lambda: refusing.checking_folder(tmp_path, argparse.Namespace()),
     }
     path = tmp_path / "runs.parquet"
     path.touch()
     # Root may read everything.
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SystemExit), main_module._refusing(), guards[guard]():
+    with pytest.raises(SystemExit), refusing.refusing(), guards[guard]():
         raise PermissionError(13, "Permission denied", str(path))
     said = capsys.readouterr().err
     assert (
@@ -239,7 +240,7 @@ def test_a_folder_above_that_may_not_be_entered_is_named(tmp_path, capsys, monke
         os.path, "lexists", lambda name: not str(name).startswith(f"{tmp_path}/data/") and reached(name)
     )
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SystemExit), main_module._refusing():
+    with pytest.raises(SystemExit), refusing.refusing():
         raise PermissionError(13, "Permission denied", str(path))
     said = capsys.readouterr().err
     assert said.startswith(f"liquidbench: {tmp_path / 'data'} cannot be read (Permission denied); allow reading it")
@@ -267,7 +268,7 @@ def test_results_on_a_disk_that_is_not_there_are_not_taken_for_none(finished, tm
 def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch, size):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        monkeypatch.setattr(main_module, "_list", lambda _: print("x" * size) or 0)
+        monkeypatch.setattr(listing, "list_known", lambda _: print("x" * size) or 0)
         with pytest.raises(SystemExit) as ended:
             main(["list", "models"])
     said = capfd.readouterr().err
@@ -384,7 +385,8 @@ def test_list(finished, monkeypatch, capsys):
 def test_light_commands_never_import_torch(finished):
     script = """
 import sys
-from liquidbench.__main__ import _metrics_by_task, main
+from liquidbench.__main__ import main
+from liquidbench.commands.running import _metrics_by_task
 for command in ("--help", "--version", "list", f"report {sys.argv[1]}"):
     try:
         code = main(command.split())
@@ -438,7 +440,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
 
 def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.commands.tables.execute", lambda study, *_: seen.append(study) or 0)
     path = table(tmp_path / "pumps.csv")
     command = ["compare", path, "--target", "state", "--results", str(tmp_path), "--models", "GRU"]
     assert (
@@ -472,7 +474,7 @@ def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypat
 
 def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.commands.tables.execute", lambda study, *_: seen.append(study) or 0)
     rows = [
         f"{subject},{visit},0{day}/0{month}/2024,{(subject * 7 + visit * 5 + day * month) % 11}\n"
         for subject in range(6)
@@ -523,7 +525,7 @@ def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_
 @pytest.mark.slow
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.commands.tables.execute", lambda study, *_: seen.append(study) or 0)
     random = np.random.default_rng(0)
     path = tmp_path / "wide.csv"
     np.savetxt(
@@ -581,7 +583,7 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
         seen.append(study)
         return 0
 
-    monkeypatch.setattr(main_module, "_execute", carried)
+    monkeypatch.setattr(tables, "execute", carried)
     command = ["compare", table(tmp_path / "pumps.csv"), "--target", "state", "--models", "CfC", "GRU"]
     command += ["--results", str(tmp_path / "results"), "--minutes"]
     assert main([*command, "2"]) == 0
@@ -593,7 +595,7 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
     study_file.write(seen[0], tmp_path / "results" / "pumps-state", "")
     assert main([*command, "2"]) == 0
     monkeypatch.undo()
-    monkeypatch.setattr(main_module, "_execute", carried)
+    monkeypatch.setattr(tables, "execute", carried)
     with pytest.raises(SystemExit):
         main([*command, "0.01"])
     assert "holds the results of another version" in capsys.readouterr().err
@@ -601,8 +603,8 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
 
 def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
-    monkeypatch.setattr("liquidbench.__main__._fit_to_time", lambda study, *_: (study, []))
+    monkeypatch.setattr("liquidbench.commands.tables.execute", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.commands.tables._fit_to_time", lambda study, *_: (study, []))
     for end in ("a", "b"):
         path = tmp_path / "long.csv"
         name = 400 * "y" + end
