@@ -1305,7 +1305,8 @@ def test_the_cell_that_spoils_a_column_is_shown_with_its_line(plan, cells):
     content = re.sub(r"(?m)^(\d+),([^,]*\d)([-k]),", lambda cell: f"{cell[1]},{cell[1]}{cell[2]}{cell[3]},", content)
     (out,) = [line for line in plan(content, "y")[1] if line.startswith("left out")]
     first = next(number for number, line in enumerate(content.splitlines(), 1) if re.search(r",[^,]*\d[-k],", line))
-    assert re.search(rf"'v' holds cells such as '[\d.]+[-k]' in line {first}, which are read as text", out), out
+    what = f"cells such as '.*-' in line {first}, which are read as|shortened numbers, '.*k' in line {first} "
+    assert re.search(f"'v' holds ({what})", out), out
 
 
 def test_a_unit_that_few_cells_have_is_no_number(read):
@@ -1396,3 +1397,114 @@ def test_a_separator_at_the_end_of_some_rows_makes_no_column_where_no_row_lacks_
     table = read(lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}{end.get(row, '')}", "when,level,flow\n"))
     assert table.frame["flow"].to_list() == [flow(row) for row in range(ROWS)]
     assert "file: 2 rows end in a separator with nothing behind it, which makes no column" in table.remarks
+
+
+def years(first, last):
+    return [str(year) for year in range(first, last)]
+
+
+WORLD_BANK = {
+    "an indicator's file": (
+        '"Data Source","World Development Indicators",\r\n\r\n"Last Updated Date","2024-05-30",\r\n\r\n'
+        '"Country Name","Country Code","Indicator Name","Indicator Code",'
+        + "".join(f'"{year}",' for year in years(1990, 2010))
+        + "\r\n"
+        + "".join(
+            f'"{name}","{name[:3].upper()}","GDP, now","NY.GDP",' + "".join(f'"{k}.5",' for k in range(20)) + "\r\n"
+            for name in ("Chad", "Chile", "Cuba")
+        ),
+        "skiprows=4",
+    ),
+    "a databank's file": (
+        "Series Name,Series Code,Country Name,Country Code,"
+        + ",".join(f"{year} [YR{year}]" for year in years(1990, 2010))
+        + "\n"
+        + "".join(
+            f'"GDP, now",NY.GDP,{name},{name[:3].upper()},..,' + ",".join(f"{k}.5" for k in range(1, 20)) + "\n"
+            for name in ("Chad", "Chile", "Cuba")
+        )
+        + ",,,\nData from database: World Development Indicators,,,\n",
+        "skiprows=0",
+    ),
+}
+
+
+def followed(problem, folder, monkeypatch):
+    """What the lines of pandas in an error write to ``long.csv``."""
+    monkeypatch.chdir(folder)
+    exec(problem.split("in pandas: ")[1], {"pandas": pd})
+    return pl.read_csv(folder / "long.csv")
+
+
+@pytest.mark.parametrize(("content", "skipped"), WORLD_BANK.values(), ids=WORLD_BANK)
+def test_tables_of_the_world_bank_are_refused_with_the_way_to_rows(read, tmp_path, monkeypatch, content, skipped):
+    with pytest.raises(ValueError, match="of the World Bank, which is wide: it has a column for each year") as problem:
+        read("\ufeff" + content)
+    assert skipped in str(problem.value)
+    long = followed(str(problem.value), tmp_path, monkeypatch)
+    assert long.columns == ["Country Name", "year", "GDP, now"] and len(long) == 60
+    assert long["GDP, now"].gather([1, 19, 59]).to_list() == [1.5, 19.5, 19.5]
+    (tmp_path / "long.csv").rename(tmp_path / "again.csv")
+    mapping = {"table": str(tmp_path / "again.csv"), "target": "GDP, now"}
+    assert table.complete(mapping)[0]["time"] == "year"
+
+
+@pytest.mark.parametrize("keys", ["freq,unit,geo\\TIME_PERIOD", "unit,geo\\time"])
+def test_tables_of_eurostat_are_refused_with_the_way_to_rows(read, tmp_path, monkeypatch, keys):
+    some = ["12.3 p", "-4 ", ": ", ": c", "1.05 b"]
+    front = "M,PC," if keys.startswith("freq") else "PC,"
+    content = lines(
+        lambda row: f"{front}G{row:02}\t" + "\t".join(some * 4),
+        keys + "\t" + "\t".join(f"{year} " for year in years(1990, 2010)) + "\n",
+    )
+    with pytest.raises(
+        ValueError, match="a table of Eurostat, which is wide: it has a column for each period"
+    ) as problem:
+        read(content, "mine.tsv")
+    long = followed(str(problem.value), tmp_path, monkeypatch)
+    assert {"time", "unit", "geo", "value"} <= set(long.columns) and len(long) == 20 * ROWS
+    of_one = long.filter(geo="G07").sort("time")["value"]
+    assert of_one.head(5).to_list() == [12.3, -4, None, None, 1.05]
+
+
+def test_countries_and_years_in_rows_are_read(read):
+    found = read(
+        lines(
+            lambda row: f"Chad,TCD,GDP,{1960 + row},{level(row)}", "Country Name,Country Code,Indicator Name,year,x\n"
+        )
+    )
+    assert found.frame["x"].to_list() == [level(row) for row in range(ROWS)]
+
+
+SHORTENED = {
+    "millions": (lambda row: f"{row + 0.25:.2f}M", 1e6 * 12.25),
+    "thousands among others": (lambda row: f"{row + 0.5}k" if row % 3 else str(row * 100), 1200),
+    "in German": (lambda row: f'"{row},5 Mio."', 12.5e6),
+    "dollars": (lambda row: f"${row}.5bn", 12.5e9),
+}
+
+
+@pytest.mark.parametrize(("form", "twelfth"), SHORTENED.values(), ids=SHORTENED)
+def test_shortened_numbers_are_left_out_with_the_way_to_numbers(tmp_path, form, twelfth):
+    path = tmp_path / "mine.csv"
+    content = lines(lambda row: f"{stamp(row)},{form(row)},{flow(row)},{level(row)}", "when,volume,x,y\n")
+    path.write_text(content)
+    said = "".join(table.complete({"table": str(path), "target": "y"})[1])
+    first = 0 if "$" in content or "Mio" in content or "M," in content else 1
+    cell = form(first).strip('"')
+    assert f"'volume' holds shortened numbers, {cell!r} in line {first + 2} and" in said
+    frame = {"table": pd.read_csv(path)}
+    exec(said.split("in pandas: ")[1].split(".astype(float)")[0] + ".astype(float)", frame)
+    assert frame["table"]["volume"].to_list()[12] == pytest.approx(twelfth)
+    with pytest.raises(ValueError, match="target 'volume' holds shortened numbers"):
+        table.complete({"table": str(path), "target": "volume"})
+
+
+def test_few_shortened_numbers_are_missing_with_a_warning(read):
+    found = read(lines(lambda row: f"{stamp(row)},{'0.68M' if row == 7 else 5000 + row}", "when,volume\n"))
+    assert found.frame["volume"].null_count() == 1
+    (warning,) = found.warnings
+    assert "'0.68M' in line 9; write shortened numbers in full" in warning
+    # Distances of races are categories.
+    found = read(lines(lambda row: f"{stamp(row)},{5 * (row % 2 + 1)}K", "when,race\n"))
+    assert not found.spoilt and found.frame["race"].n_unique() == 2

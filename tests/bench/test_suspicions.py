@@ -43,12 +43,16 @@ def later(row, values, convert):
 
 
 UNITS = {
-    "Celsius to Fahrenheit": (12 + 4 * signal(1), lambda x: 1.8 * x + 32, "from °F to °C, the other way round"),
-    "Kelvin to Celsius": (288 + 3 * signal(2), lambda x: x - 273.15, "from K to °C"),
-    "Wh to MWh": (4e6 * np.exp(0.3 * signal(3)), lambda x: x / 1e6, "1,000,000 times as large"),
-    "percent to shares": (60 + 4 * signal(4), lambda x: x / 100, "100 times as large"),
-    "noise in g, then in kg": (500 + 60 * signal(5, keeps=0), lambda x: x / 1000, "1,000 times as large"),
-    "mg/dL to mmol/L": (120 * np.exp(0.2 * signal(6)), lambda x: x / 18.016, "of glucose"),
+    "Celsius to Fahrenheit": (12 + 4 * signal(1), lambda x: 1.8 * x + 32, "°F, the rest in °C"),
+    "Kelvin to Celsius": (288 + 3 * signal(2), lambda x: x - 273.15, "°C, the rest in K"),
+    "Wh to MWh": (4e6 * np.exp(0.3 * signal(3)), lambda x: x / 1e6, "numbers 1,000,000 times as small as the rest"),
+    "percent to shares": (60 + 4 * signal(4), lambda x: x / 100, "numbers 100 times as small as the rest"),
+    "noise in g, then in kg": (
+        500 + 60 * signal(5, keeps=0),
+        lambda x: x / 1000,
+        "numbers 1,000 times as small as the rest",
+    ),
+    "mg/dL to mmol/L": (120 * np.exp(0.2 * signal(6)), lambda x: x / 18.016, "mmol/L, the rest in mg/dL"),
 }
 
 
@@ -76,6 +80,106 @@ def test_units_are_looked_at_within_each_recording(warnings):
     assert "'temp' goes on in another unit from line 62 on" in warning and "and so in 4 more recordings" in warning
 
 
+def within(blocks, values, convert):
+    rows = np.arange(len(values))
+    odd = np.any([(first <= rows) & (rows < end) for first, end in blocks], axis=0)
+    return np.where(odd, convert(values), values)
+
+
+BLOCKS = {
+    "°F for a while": (12 + 4 * signal(1), lambda x: 1.8 * x + 32, [(298, 419)], "°F, the rest in °C"),
+    "Wh for a week": (np.exp(0.2 * signal(3)), lambda x: 1000 * x, [(98, 105)], "1,000 times as large"),
+    "three blocks in mmol/L": (
+        120 * np.exp(0.2 * signal(6)),
+        lambda x: x / 18.016,
+        [(40, 90), (150, 200), (300, 340)],
+        "mmol/L, the rest in mg/dL",
+    ),
+    "K, not at first": (9 + 3 * signal(2), lambda x: x + 273.15, [(0, 30), (200, 260)], "K, the rest in °C"),
+}
+
+
+@pytest.mark.parametrize(("values", "convert", "blocks", "what"), BLOCKS.values(), ids=BLOCKS)
+def test_blocks_of_rows_in_another_unit_are_warned_of(warnings, values, convert, blocks, what):
+    rows = 700
+    values = np.concatenate((values, values[::-1]))[:rows]
+    frame = frame_of(level=within(blocks, values, convert).round(6), y=signal(9, rows).round(3))
+    (warning,) = [warning for warning in warnings(frame) if "another unit" in warning]
+    first, end = blocks[0]
+    assert warning.startswith(
+        f"'level' is in another unit from line {first + 2} to line {end + 1}, as it seems (such as "
+    )
+    assert what in warning and warning.endswith("bring all of it to one unit")
+    assert (f"and {len(blocks) - 1} more time" in warning) == (len(blocks) > 1)
+
+
+ROWS_EACH = 40
+
+
+def of_groups(levels, convert, odd, spread=0.0):
+    """A table of groups at these levels, of which some are converted, and their own variation."""
+    values = [level + spread * signal(n, ROWS_EACH) for n, level in enumerate(levels)]
+    values = [convert(x) if n in odd else x for n, x in enumerate(values)]
+    return pl.DataFrame(
+        {
+            "station": np.repeat([f"s{n}" for n in range(len(levels))], ROWS_EACH),
+            "t": np.tile(np.arange(ROWS_EACH), len(levels)),
+            "level": np.concatenate(values).round(6),
+            "y": signal(99, ROWS_EACH * len(levels)).round(3),
+        }
+    )
+
+
+def draws(seed, groups):
+    """Levels of groups, of deviation 1, without the extremes."""
+    return np.random.default_rng(seed).permutation(np.linspace(-1.5, 1.5, groups))
+
+
+GROUPS = {
+    "a station in °F": (12 + 2 * draws(0, 20), lambda x: 1.8 * x + 32, [7], 3, "°F, the rest in °C"),
+    "two stations in K": (12 + 2 * draws(1, 20), lambda x: x + 273.15, [3, 4], 3, "K, the rest in °C"),
+    "a patient's glucose": (130 + 20 * draws(2, 15), lambda x: x / 18.016, [11], 8, "mmol/L, the rest in mg/dL"),
+    "a constant weight": (75 + 7 * draws(3, 12), lambda x: x * 2.20462, [5], 0, "lb, the rest in kg"),
+    "Wh of three meters": (np.exp(0.5 * draws(4, 30)), lambda x: 1000 * x, [2, 9, 21], 0.05, "1,000 times as large"),
+}
+
+
+@pytest.mark.parametrize(("levels", "convert", "odd", "spread", "what"), GROUPS.values(), ids=GROUPS)
+def test_groups_in_another_unit_are_warned_of(warnings, levels, convert, odd, spread, what):
+    frame = of_groups(levels, convert, odd, spread)
+    (warning,) = [warning for warning in warnings(frame, group="station") if "another unit" in warning]
+    named = ", ".join(f"s{n}" for n in odd)
+    start = (
+        f"'level' is in another unit in 'station' {named} (from line {odd[0] * ROWS_EACH + 2} on) than in all others"
+    )
+    assert warning.startswith(start) and what in warning
+    # Rows that are sorted by time have another first one.
+    mixed = frame.sort("t", maintain_order=True)
+    (warning,) = [warning for warning in warnings(mixed, group="station") if "another unit" in warning]
+    assert f"{named} (from line {odd[0] + 2} on)" in warning
+
+
+def test_two_conversions_that_fit_are_both_named(warnings):
+    frame = of_groups(100 * np.exp(0.15 * draws(5, 14)), lambda x: 2.4 * x, [6], 2)
+    (warning,) = [warning for warning in warnings(frame, group="station") if "another unit" in warning]
+    assert "such as lb, the rest in kg, or cm, the rest in in" in warning
+
+
+SAME_UNIT_GROUPS = {
+    "shops of different size": (np.exp(np.linspace(0, 5, 20)), 0.1),
+    "a shop above all others": (np.exp([*np.linspace(0, 3, 15), 4.5]), 0.1),
+    "a warm room": ([*(20 + draws(6, 11)), 55], 1),
+    "two kinds of machine": ([*(5 + draws(7, 8)), *(50 + 10 * draws(8, 8))], 0.3),
+    "set points": ([1, 1, 1, 1, 1, 10, 1, 1], 0),
+}
+
+
+@pytest.mark.parametrize(("levels", "spread"), SAME_UNIT_GROUPS.values(), ids=SAME_UNIT_GROUPS)
+def test_groups_that_differ_are_in_one_unit(warnings, levels, spread):
+    frame = of_groups(np.array(levels, dtype=float), None, [], spread)
+    assert not [warning for warning in warnings(frame, group="station") if "another unit" in warning]
+
+
 SAME_UNIT = {
     "a random walk": 50 + np.cumsum(signal(1, keeps=0)),
     "growth": np.exp(np.linspace(0, 7, ROWS) + 0.05 * signal(2)),
@@ -83,6 +187,11 @@ SAME_UNIT = {
     "a set point": later(200, 20 + 0.2 * signal(4), lambda x: x + 15),
     "a machine that was switched on": later(200, 5 + 0.5 * signal(5, keeps=0), lambda x: x + 495),
     "decay": 1000 * np.exp(-np.arange(ROWS) / 60) * (1 + 0.05 * signal(6)),
+    "a machine on and off": 5 + 495 * (np.arange(ROWS) % 100 < 40) + signal(8),
+    "a pump at two speeds": np.where(np.arange(ROWS) % 100 < 40, 10, 1) * np.exp(0.05 * signal(10)),
+    "seasons": 12 + 20 * np.sin(np.arange(ROWS) / 40) + signal(11),
+    "a warm week": within([(150, 200)], 15 + signal(12), lambda x: x + 18),
+    "days and nights": np.where(np.arange(ROWS) % 96 < 40, 1.0, 30.0) * np.exp(0.2 * signal(13)),
     "counts": np.random.default_rng(7).poisson(later(200, np.full(ROWS, 4.0), lambda x: 10 * x)).astype(float),
 }
 

@@ -415,6 +415,13 @@ class _Typing:
             if name not in table.spoilt and len(cells := numerals.in_several_units(self.words[name])) > 1:
                 some = " and ".join(map(repr, cells[:2]))
                 table.spoilt[name] = f"holds numbers in several units, such as {some}; write all of them in one"
+            if found := numerals.shortened(self.words[name]):
+                places, way = found
+                cell = f"{self.words[name][places[0]]!r} in {table.at(places[0])}"
+                table.spoilt[name] = (
+                    f"holds shortened numbers, {cell}{f' and {len(places) - 1} more' * (len(places) > 1)}; write them "
+                    f"in full, in pandas: table[{name!r}] = table[{name!r}].replace({way}, regex=True).astype(float),"
+                )
             done[name] = self._as_words(self.words[name])
         self._keep_codes(text, done)
         for name in missing:
@@ -523,9 +530,10 @@ class _Typing:
         self.bad.append(name)
         if len(self.bad) > _MOST_TOLD:
             return True
+        way = "; write shortened numbers in full, or large ones are missing" * bool(numerals.shortened(words))
         self.table.warnings.append(
             f"{name!r} holds no number in {_count(len(odd), 'cell')} of {there}, read as missing: "
-            f"{', '.join(some)}{more}"
+            f"{', '.join(some)}{more}{way}"
         )
         return True
 
@@ -583,7 +591,7 @@ class _Typing:
         label = self.labels(name)
         padded = False
         if numbers.dtype == pl.Int64:
-            padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1)).any())
+            padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1) & numbers.is_not_null()).any())
         elif label:
             padded = text.n_unique() != numbers.n_unique()
         elif float(numbers.abs().max() or 0) > 2**53:  # pyright: ignore[reportArgumentType]

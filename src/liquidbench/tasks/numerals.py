@@ -49,6 +49,13 @@ _SUFFIX = re.compile(
     r"[mµn]?s|min|h)$"
 )
 
+_SHORTENED = r"^([€$£¥]?\s*[+-]?[\d.,]*\d)\s*(k|K|M|G|B|T|bn|mn|mln|(?i:tsd|mio|mrd|thousand|million|billion)\.?)$"
+_POWERS = {
+    "k": 3, "m": 6, "g": 9, "b": 9, "t": 12, "bn": 9, "mn": 6, "mln": 6, "tsd": 3, "mio": 6, "mrd": 9, "thousand": 3,
+    "million": 6, "billion": 9,
+}  # fmt: skip
+"""Powers of ten of what stands behind shortened numbers."""
+
 
 class Undecided(ValueError):
     """A column whose numbers can be read with a point or with a comma as the decimal mark; in words."""
@@ -209,6 +216,28 @@ def in_several_units(column: pl.Series) -> list[str]:
     named = named.unique(("sign", "unit"), keep="first", maintain_order=True)
     known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
     return named["cell"].to_list() if named.height > 1 and known else []
+
+
+def shortened(column: pl.Series) -> tuple[list[int], str] | None:
+    """Cells such as ``2.86M`` or ``3,4 Mio.``, in a column of numbers; None where there are none, or all may be codes.
+
+    Returns:
+        Their places, and what pandas is to replace in the column, so that all of its cells become numbers.
+    """
+    short = column.str.contains(_SHORTENED).fill_null(False)
+    cells = column.filter(short)
+    known = column.drop_nulls()
+    numbers = known.str.contains(r"^[€$£¥]?\s*[+-]?[\d.,]*\d$").sum() + len(cells)
+    # '5K' and '10K' are categories; amounts have decimals, or are many.
+    amounts = cells.str.contains(r"\d[.,]\d").any() or cells.n_unique() > 10
+    if not len(cells) or not amounts or numbers < 0.95 * len(known):
+        return None
+    marks = {",": "" if known.str.contains(".", literal=True).any() and known.str.contains(r"\d\.\d").any() else "."}
+    marks = {mark: new for mark, new in marks.items() if known.str.contains(mark, literal=True).any()}
+    signs = {r"[€$£¥]\s*": ""} if known.str.contains("[€$£¥]").any() else {}
+    words = cells.str.extract(_SHORTENED, 2).unique(maintain_order=True)
+    powers = {rf"\s*{re.escape(word)}$": f"e{_POWERS[word.rstrip('.').lower()]}" for word in words}
+    return short.arg_true().to_list(), repr({**marks, **signs, **powers})
 
 
 def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:

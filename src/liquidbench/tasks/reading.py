@@ -37,6 +37,8 @@ _SEPARATORS = (",", ";", "\t", "|", "\x01", BLANKS)
 _SAMPLE_LINES = 400
 _SAMPLE_CHARACTERS = 2_000_000
 _MOST_BEFORE_NAMES = 150
+_MOST_BEFORE_WIDE = 10
+_LONGEST_NAMES = 10_000
 _MOST_FOOTER_LINES = 5
 _END = "\x00"
 
@@ -138,6 +140,7 @@ class _Reading:
         text = self._decoded(raw)
         self.text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
         self.lines = _lines(self.text)
+        self._refuse_periods_as_columns()
         self.quoted = '"' in self.text
         # None of these is dropped before `_cells`, so that a place in `lines` is a line's number less one.
         self.kept = np.ones(len(self.lines), dtype=bool)
@@ -251,6 +254,37 @@ class _Reading:
             )
         self.warnings.append(f"the file ends in {raw.count(nul):,} NUL bytes, which are left out; it may be cut off")
         return bare
+
+    def _refuse_periods_as_columns(self) -> None:
+        """Refuse what the World Bank and Eurostat publish, with the lines of pandas that make rows of the periods."""
+        head = self.lines.head(_MOST_BEFORE_WIDE).to_list()
+        if head and (found := re.match(r'"?([\w,]+)\\\w+"?\s*\t', head[0])):
+            joined, keys = head[0].split("\t")[0], found[1].split(",")
+            self._refuse(
+                "this is a table of Eurostat, which is wide: it has a column for each period, keys joined by commas in "
+                "the first column, and flags beside values ('12.3 p', ':'). Give each period a row of its own first, "
+                f"in pandas: t = pandas.read_csv({self.name!r}, sep='\\t', dtype=str); "
+                f"t = t.melt({joined!r}, var_name='time'); "
+                f"t[{keys}] = t.pop({joined!r}).str.split(',', expand=True); t['time'] = t['time'].str.strip(); "
+                "t['value'] = t['value'].str.extract(r'(-?[\\d.]*\\d)', expand=False).astype(float); "
+                "t.to_csv('long.csv', index=False)"
+            )
+        for place, line in enumerate(head):
+            cells = next(_reader([line], ",")) if "Country Name" in line and len(line) < _LONGEST_NAMES else []
+            names = [cell.strip("\ufeff ") for cell in cells]
+            what = next((name for name in ("Indicator Name", "Series Name") if name in names), "")
+            years = [name for name in names if re.fullmatch(r"(?:19|20)\d\d(?: \[YR\d{4}\])?", name)]
+            if what and "Country Name" in names and len(years) > 1:
+                keys = [name for name in names if name.endswith((" Name", " Code"))]
+                self._refuse(
+                    "this is a table of the World Bank, which is wide: it has a column for each year and a row for "
+                    "each country and indicator. Give each year a row of its own, and each indicator a column, in "
+                    f"pandas: t = pandas.read_csv({self.name!r}, skiprows={place}, na_values='..')"
+                    f".dropna(subset=['Country Name', {what!r}]); "
+                    f"t = t.melt({keys}, [name for name in t if name[:4].isdigit()], 'year'); "
+                    "t['year'] = t['year'].str[:4]; "
+                    f"t.pivot(index=['Country Name', 'year'], columns={what!r}, values='value').to_csv('long.csv')"
+                )
 
     # Lines that are no rows
 

@@ -1,13 +1,12 @@
 """What in a user's table deserves a look before any training: leaks, what training never shows, likely errors."""
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, leaks
+from liquidbench.tasks import dates, leaks, units
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS, Scaler
@@ -30,30 +29,9 @@ MOSTLY_UP = 0.75
 LARGE = 0.1
 """Share of a counter's range from which on its steps are too large to say that it began again."""
 FEWEST_STEPS = 20
-"""Steps of a counter, and rows on either side of a change of units, that are no accident."""
+"""Steps of a counter, or in the order of the target, that are no accident."""
 MOST_RESETS = 2
 """Times that a meter begins again in one recording; what does so more often is meant to, as rain since midnight."""
-NEAR = 5
-"""Rows on either side of a change of units that say how large its step is."""
-SEPARATE = 0.98
-"""Share of the pairs of a value before and one after, of which one is larger, from which on units may have changed."""
-LEAP = 1.5
-"""Times as long as any other a step is, between rows before and after, where the unit changes."""
-ALIKE = 1.5
-"""Times as large as before that steps may be after a change of units, once they are in the same unit."""
-CONVERSIONS = (
-    ("from °F to °C", 1.8, 32.0),
-    ("from K to °C", 1.0, 273.15),
-    ("from °F to K", 1.8, -459.67),
-    *((f"a unit that is {10**power:,} times as large", 10.0**power, 0.0) for power in (6, 5, 4, 3, 2, 1)),
-    *((f"a unit that is {factor:g} times as large", factor, 0.0) for factor in (3600.0, 60.0, 3.6)),
-    ("from inHg to hPa or the like", 33.8639, 0.0),
-    ("from mg/dL to mmol/L of glucose", 18.016, 0.0),
-    ("from kWh to m³ of gas", 10.55, 0.0),
-    ("from ft to m", 3.28084, 0.0),
-    ("from lb to kg", 2.20462, 0.0),
-)
-"""Changes of units: words, and a and b so that a number x of the second unit is a x + b of the first."""
 
 
 def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -62,7 +40,7 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         _strayed_times,
         leaks.suspects,
         _began_again,
-        _changed_units,
+        units.suspects,
         _sorted_by_target,
         _unseen,
         _outliers,
@@ -142,67 +120,6 @@ def _was_reset(steps: NDArray[np.float64], codes: NDArray[np.int64]) -> bool:
     if len(up) < FEWEST_STEPS * down.sum() or np.bincount(codes[down]).max() > MOST_RESETS:
         return False
     return bool((-steps[down]).min() > FEWEST_STEPS * np.median(up))
-
-
-def _changed_units(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """Columns that go on in another unit from some row on."""
-    codes = meaning.codes()
-    parts = np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1)
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
-        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-        numbers = np.where(np.isin(numbers, meaning.sentinels.get(name, [])), np.nan, numbers)
-        changes = []
-        for part in parts:
-            # 0 is the same in most units.
-            rows = part[~np.isnan(numbers[part]) & (numbers[part] != 0)]
-            if found := _change_of_unit(numbers[rows]):
-                changes.append((int(rows[found[0]]), found[1]))
-        if changes:
-            row, what = changes[0]
-            yield (
-                f"{name!r} goes on in another unit from {meaning.at(row)} on, as it seems ({what})"
-                f"{f', and so in {len(changes) - 1} more recordings' * (len(changes) > 1)}; bring all of it to one unit"
-            )
-
-
-def _change_of_unit(numbers: NDArray[np.float64]) -> tuple[int, str] | None:
-    """Where numbers go on in another unit and in which, if one says it: the same level and steps, once converted."""
-    if len(numbers) < 2 * FEWEST_STEPS or len(np.unique(numbers)) < FEWEST_STEPS:
-        return None
-    # The place that ranks tell apart best: sums of ranks as Pettitt (1979) takes them, each in relation to its largest.
-    ranks = pl.Series(numbers).rank().to_numpy()
-    count = np.arange(1, len(numbers))
-    area = 0.5 + np.abs(np.cumsum(ranks - ranks.mean())[:-1]) / (count * count[::-1])
-    place = FEWEST_STEPS + int(area[FEWEST_STEPS - 1 : 1 - FEWEST_STEPS].argmax())
-    if area[place - 1] < SEPARATE:
-        return None
-    before, after = numbers[:place], numbers[place:]
-    nearest, found = ALIKE, None
-    for (what, scale, offset), forth in itertools.product(CONVERSIONS, (True, False)):
-        if not offset and (numbers <= 0).any():
-            continue
-        one, other = (before, scale * after + offset) if forth else (scale * before + offset, after)
-        # Steps of a factor are the same in any unit.
-        one, other, whole = (one, other, numbers) if offset else map(np.log, (one, other, numbers))
-        spread = max(np.ptp(np.quantile(side, (0.25, 0.75))) for side in (one, other))
-        steps = [np.abs(np.diff(side)).mean() for side in (one, other)]
-        apart = abs(np.median(one[-NEAR:]) - np.median(other[:NEAR]))
-        alike = apart < nearest * spread and 0 < max(steps) <= ALIKE * min(steps)
-        if alike and _leaps(whole, place):
-            nearest, found = apart / spread, (place, what if forth else f"{what}, the other way round")
-    return found
-
-
-def _leaps(numbers: NDArray[np.float64], place: int) -> bool:
-    """Whether numbers step at a place as nowhere else; what grows or wanders gets there step by step."""
-    rows = np.lib.stride_tricks.sliding_window_view(numbers, NEAR)
-    level = np.median(rows, axis=1)
-    steps = np.abs(level[NEAR:] - level[:-NEAR])
-    others = np.abs(np.arange(len(steps)) + NEAR - place) > NEAR
-    return bool(steps[place - NEAR] >= LEAP * steps[others].max())
 
 
 def _sorted_by_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
