@@ -1,5 +1,6 @@
 """What every test starts from: seeds, and uninitialised memory filled with NaN."""
 
+import multiprocessing
 import os
 
 import hypothesis
@@ -24,3 +25,22 @@ def reproducible():
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def forked():
+    """Processes that train are forked from one that has imported torch, which else takes each of them seconds.
+
+    They find environment variables as they were when the first one started. Tests of commands start processes as users
+    do.
+    """
+    # Not by all tests: those of the library run without liquidbench.
+    from liquidbench.engine import pool
+    from liquidbench.training import distributed
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "liquidbench.training.fit", "liquidbench.training.replicas"])
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (distributed, pool):
+            patch.setattr(module, "CONTEXT", context)
+        yield

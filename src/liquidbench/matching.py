@@ -113,7 +113,7 @@ def budget(task: Task, parameters: int, matching: str = "parameters") -> int:
         raise ValueError(f"matching must be one of {', '.join(COUNTS)}; got {matching!r}")
     if matching == "parameters":
         return parameters
-    size = size_for_budget(REFERENCE, task, parameters)
+    _, size = fitting_structures(REFERENCE, task, parameters)[0]
     return COUNTS[matching](networks.build(REFERENCE, task, size, seed=0))
 
 
@@ -180,8 +180,8 @@ def fitting_structures(
     if key not in _sizes:
         first, *others = spec.combinations
         fitting = [(first, size_for_budget(model, task, parameters, seed, matching, first))]
+        wanted = budget(task, parameters, matching)
         for structure in others:
-            wanted = budget(task, parameters, matching)
             size, counts = _nearest_size(model, task, wanted, seed, matching, structure)
             if abs(counts[size] - wanted) <= TOLERANCE[matching] * wanted:
                 fitting.append((structure, size))

@@ -42,7 +42,20 @@ NAMES = [
     "wirings",
 ]
 WIRINGS = ["AutoNCP", "FullyConnected", "Layered", "NCP", "NeuronTable", "Random", "Recipe", "Shuffled", "Wiring"]
-HEAVY = {"matplotlib", "scipy", "polars", "triton", "onnx", "ray", "yaml", "rich", "jinja2", "ncps", "liquidbench"}
+HEAVY = {
+    "matplotlib",
+    "scipy",
+    "polars",
+    "triton",
+    "onnx",
+    "ray",
+    "yaml",
+    "rich",
+    "jinja2",
+    "ncps",
+    "liquidbench",
+    "torchdiffeq",
+}
 
 
 def test_public_names_are_these():

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from multiprocessing.util import get_temp_dir
 
 import pytest
 
@@ -9,6 +10,8 @@ import pytest
 @pytest.fixture(autouse=True, scope="session")
 def machine_of_their_own():
     before = os.environ.get("TMPDIR")
+    # multiprocessing removes its own after all fixtures are gone.
+    get_temp_dir()
     # Of this process and of those that it starts. Short, for Ray puts sockets there.
     with tempfile.TemporaryDirectory(prefix="lb", ignore_cleanup_errors=True) as folder:
         os.environ["TMPDIR"], tempfile.tempdir = folder, folder

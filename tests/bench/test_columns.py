@@ -468,9 +468,9 @@ def test_members_of_gzip_one_after_another_are_one_file(read):
 
 
 def test_names_as_long_as_they_like(read):
-    names = [f"channel number {place} of the array" for place in range(9000)]
-    frame = read(",".join(names) + "\n" + 20 * (",".join(["1.5"] * 9000) + "\n")).frame
-    assert frame.columns == names and frame.shape == (20, 9000)
+    names = [f"{270 * 'x'} channel number {place} of the array" for place in range(900)]
+    frame = read(",".join(names) + "\n" + 20 * (",".join(["1.5"] * 900) + "\n")).frame
+    assert frame.columns == names and frame.shape == (20, 900)
 
 
 def test_the_target_tells_which_row_holds_the_names(plan):

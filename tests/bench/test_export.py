@@ -79,10 +79,13 @@ def test_scores_on_shifted_data_have_names_of_their_own(finished):
     assert all(re.fullmatch(r"[\w\-./: ]+", metric) for _, metric in scores)
 
 
-def test_mlflow_reads_what_was_measured(finished, tmp_path):
+def test_mlflow_reads_what_was_measured_then_what_has_changed_and_has_no_run_twice(finished, tmp_path):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     # In a process of its own: MLflow and what it stands on warn of many things.
     code = f"""
+import sys, warnings
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent / "engine")]!r}
+from test_export import CHANGES
 from liquidbench import results
 from liquidbench.export import _fits, export
 from mlflow import MlflowClient
@@ -107,6 +110,40 @@ for run in runs:
             assert sorted((point.step, point.value) for point in history) == expected and len(expected) == 3
     score = rows.filter(split="test", metric="accuracy")["value"].item()
     assert run.data.metrics["test/accuracy"] == score
+
+after = frame
+run = after.filter(model="LTC", kind="fit")["run"][0]
+experiment = client.get_experiment_by_name("s").experiment_id
+def there():
+    found = client.search_runs([experiment], f"tags.`liquidbench.run` = '{{run}}'")
+    assert len(found) == 1
+    assert len(client.search_runs([experiment])) == 5
+    return found[0]
+def said(one):
+    histories = {{key: [(at.step, at.value) for at in client.get_metric_history(one.info.run_id, key)]
+        for key in one.data.metrics}}
+    return one.info.status, one.info.end_time, one.data.tags["mlflow.note.content"], one.data.params, histories
+expected = said(there())
+for change in ("a failed one is done", "a score that is new"):
+    changed = CHANGES[change](after, run).filter(run=run)
+    assert export(changed, "mlflow", store, "s") == (1, 0), change
+    assert said(there()) != expected, change
+    assert (there().info.status == "FAILED") == (change == "a failed one is done")
+    assert export(changed.reverse(), "mlflow", store, "s") == (0, 1), change
+    assert export(after, "mlflow", store, "s") == (1, 4), change
+    assert said(there()) == expected, change
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    export(after.filter(run=run), "mlflow", store, "s")
+assert any("has 4 more fits of this study, which are not in these results" in str(one.message) for one in told)
+# What a kill left half written, or twice, is there once.
+cut = client.create_run(experiment, tags={{"liquidbench.run": run}}).info.run_id
+assert export(after, "mlflow", store, "s") == (1, 4)
+assert said(there()) == expected
+# An experiment that was thrown away in MLflow is the study's again.
+client.delete_experiment(experiment)
+export(after, "mlflow", store, "s")
+assert said(there()) == expected
 """
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
@@ -192,56 +229,6 @@ def test_leftovers_of_a_killed_export_are_not_used(finished, tmp_path):
     assert export(frame, "tensorboard", tmp_path / "e", "s") == (1, 4)
     assert tensorboard_says(tmp_path / "e", run) == said
     assert len(list(place.rglob("events.out*"))) == 3 and not list(place.parent.glob(".*"))
-
-
-def test_mlflow_is_given_what_has_changed_and_has_no_run_twice(finished, tmp_path):
-    pytest.importorskip("mlflow", reason="needs the extra mlflow")
-    # In a process of its own: MLflow and what it stands on warn of many things.
-    code = f"""
-import sys, warnings
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent / "engine")]!r}
-from test_export import CHANGES
-from liquidbench import results
-from liquidbench.export import _fits, export
-from mlflow import MlflowClient
-after, store = results.read({str(finished)!r}), {str(tmp_path / "mlflow.db")!r}
-run = after.filter(model="LTC", kind="fit")["run"][0]
-export(after, "mlflow", store, "s")
-client = MlflowClient(f"sqlite:///{{store}}")
-experiment = client.get_experiment_by_name("s").experiment_id
-def there():
-    found = client.search_runs([experiment], f"tags.`liquidbench.run` = '{{run}}'")
-    assert len(found) == 1
-    assert len(client.search_runs([experiment])) == 5
-    return found[0]
-def said(one):
-    histories = {{key: [(at.step, at.value) for at in client.get_metric_history(one.info.run_id, key)]
-        for key in one.data.metrics}}
-    return one.info.status, one.info.end_time, one.data.tags["mlflow.note.content"], one.data.params, histories
-expected = said(there())
-for change in ("a failed one is done", "a score that is new"):
-    changed = CHANGES[change](after, run).filter(run=run)
-    assert export(changed, "mlflow", store, "s") == (1, 0), change
-    assert said(there()) != expected, change
-    assert (there().info.status == "FAILED") == (change == "a failed one is done")
-    assert export(changed.reverse(), "mlflow", store, "s") == (0, 1), change
-    assert export(after, "mlflow", store, "s") == (1, 4), change
-    assert said(there()) == expected, change
-with warnings.catch_warnings(record=True) as told:
-    warnings.simplefilter("always")
-    export(after.filter(run=run), "mlflow", store, "s")
-assert any("has 4 more fits of this study, which are not in these results" in str(one.message) for one in told)
-# What a kill left half written, or twice, is there once.
-cut = client.create_run(experiment, tags={{"liquidbench.run": run}}).info.run_id
-assert export(after, "mlflow", store, "s") == (1, 4)
-assert said(there()) == expected
-# An experiment that was thrown away in MLflow is the study's again.
-client.delete_experiment(experiment)
-export(after, "mlflow", store, "s")
-assert said(there()) == expected
-"""
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_world_changes_the_model_that_it_names_and_no_other():
 
 
 def test_gaps_and_noise_are_those_of_the_world():
-    usual, longer = (gait.Robots(gait.CHEETAH, 200, 0, gait.World(gaps=factor)).gaps() for factor in (1.0, 2.0))
+    usual, longer = (gait.Robots(gait.CHEETAH, 60, 0, gait.World(gaps=factor)).gaps() for factor in (1.0, 2.0))
     assert set(usual) == set(range(gait.CHEETAH.gaps[0], gait.CHEETAH.gaps[1] + 1))
     np.testing.assert_array_equal(longer, 2 * usual)
     robots = gait.Robots(gait.CHEETAH, 200, 0, gait.World(noise=0.1))

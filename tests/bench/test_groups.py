@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from variants import some
 
 from liquidbench.tasks import groups, table, words
 from liquidbench.tasks.task import SPLITS, check
@@ -384,7 +385,7 @@ def test_a_guess_that_is_refused_says_how_to_do_without(guess):
         guess(frame)
 
 
-@pytest.mark.parametrize("name", ["id", "transaction_id", "Record ID", "visitId", "row-uuid"])
+@pytest.mark.parametrize("name", some("id", "Record ID", slow=["transaction_id", "visitId", "row-uuid"]))
 @pytest.mark.parametrize("group", ["subject", None])
 def test_what_is_named_an_identifier_is_no_feature(guess, name, group):
     def columns(group, row):
@@ -442,8 +443,8 @@ def test_numbers_that_count_or_measure_may_be_features(name):
 @pytest.mark.parametrize(
     "key",
     [
-        *(("site", "subject"), ("site", "patient"), ("subject", "trial"), ("participant", "run"), ("driver", "trip")),
-        *(("subject", "session"), ("plant", "machine")),
+        *some(("site", "subject"), ("subject", "trial"), slow=[("site", "patient"), ("participant", "run")]),
+        *some(slow=[("driver", "trip"), ("subject", "session"), ("plant", "machine")]),
     ],
 )
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -502,7 +503,9 @@ def nested_visits(outer, values, inner="patient", each=5):
     return pl.DataFrame(rows, [outer, inner, "year"], orient="row").with_columns(x=draws[0], y=draws[1])
 
 
-@pytest.mark.parametrize("outer", ["hospital", "classroom", "ward", "farm", "cage", "Betrieb", "nobody knows", "plot"])
+@pytest.mark.parametrize(
+    "outer", some("hospital", "nobody knows", slow=["classroom", "ward", "farm", "cage", "Betrieb", "plot"])
+)
 @pytest.mark.parametrize("values", [["A", "B", "C", "D"], [1, 2, 3, 4]])
 def test_what_holds_several_groups_is_warned_of_under_any_name(outer, values, guess):
     mapping, lines = guess(nested_visits(outer, values))
@@ -794,14 +797,11 @@ def test_a_group_of_treatment_or_age_is_known_of_a_subject_and_is_not_whom_a_spl
     ("name", "unit"),
     [
         ("ADY", "d"),
-        ("VSDY", "d"),
-        ("visitdy", "d"),
         ("study_day", "d"),
-        ("StudyDay", "d"),
-        ("relative day", "d"),
         ("week_in_study", "week"),
-        ("weeks since baseline", "week"),
         ("hours_post_dose", "h"),
+        pytest.param("weeks since baseline", "week", marks=pytest.mark.slow),
+        *(pytest.param(name, "d", marks=pytest.mark.slow) for name in ("VSDY", "visitdy", "StudyDay", "relative day")),
     ],
 )
 def test_days_of_a_study_are_times_though_each_subject_has_few(guess, name, unit):
@@ -962,7 +962,7 @@ LONE_PARTS = {
 }
 
 
-@pytest.mark.parametrize("order", [shuffled, lambda frame: frame, lambda frame: frame[::-1]])
+@pytest.mark.parametrize("order", some(shuffled, slow=[lambda frame: frame, lambda frame: frame[::-1]]))
 @pytest.mark.parametrize("case", LONE_PARTS)
 def test_a_part_of_a_time_that_each_subject_has_once_is_the_time(guess, case, order):
     who, when, values = LONE_PARTS[case]
@@ -1002,7 +1002,7 @@ def test_a_part_of_a_time_within_what_is_not_named_like_an_identifier_is_warned_
 
 @pytest.mark.parametrize("years", [range(1990, 2002), [1991, 1992, 1995, 1996, 2001, 2003, 2010]])
 @pytest.mark.parametrize("name", ["p{}".format, lambda subject: subject + 11])
-@pytest.mark.parametrize("order", [shuffled, lambda frame: frame.sort("year"), lambda frame: frame[::-1]])
+@pytest.mark.parametrize("order", some(shuffled, slow=[lambda frame: frame.sort("year"), lambda frame: frame[::-1]]))
 def test_a_year_is_the_time_where_each_subject_has_it_once(guess, years, name, order):
     mapping, _ = guess(order(crossed("firm", "year", years, name=name)))
     assert (mapping["time"], mapping["group"], mapping["features"]) == ("year", "firm", ["x"])
@@ -1048,7 +1048,7 @@ def test_a_number_of_the_rows_that_they_do_not_follow_is_their_order(guess, name
     assert any(line.startswith("warning:") and "down from row to row" in line for line in down[1])
 
 
-@pytest.mark.parametrize("name", ["visit_no", "cycle", "trial", "sample"])
+@pytest.mark.parametrize("name", some("visit_no", "cycle", slow=["trial", "sample"]))
 @pytest.mark.parametrize("order", [shuffled, lambda frame: frame.sort(frame.columns[1], maintain_order=True)])
 def test_numbers_of_the_rows_of_each_subject_are_their_order(guess, name, order):
     frame = crossed("subject", name, range(1, 15))
@@ -1368,7 +1368,7 @@ def blocks(values, rows=20, pause=60.0, seed=1, **columns):
     ],
     ids=["given out", "in order, with pauses", "counted, in another order", "long"],
 )
-@pytest.mark.parametrize("name", ["number", "voyage", "fish"])
+@pytest.mark.parametrize("name", some("number", slow=["voyage", "fish"]))
 def test_numbers_of_recordings_in_blocks_are_warned_of_whatever_their_name(guess, values, pause, name):
     for timed in (True, False) if not pause else (True,):
         frame = blocks(values, pause=pause).rename({"number": name})
@@ -1405,8 +1405,8 @@ def chained(parts, subjects=8, rows=10, order="blocks", **columns):
 
 
 @pytest.mark.parametrize("order", ["blocks", "alternating"])
-@pytest.mark.parametrize("parts", [["OD", "OS"], ["rest", "task", "sleep"], [1, 2, 3]], ids=str)
-@pytest.mark.parametrize("names", [("eye", "visit"), ("condition", "sample"), ("electrode", "k")], ids=str)
+@pytest.mark.parametrize("parts", some(["OD", "OS"], [1, 2, 3], slow=[["rest", "task", "sleep"]]), ids=str)
+@pytest.mark.parametrize("names", some(("eye", "visit"), ("electrode", "k"), slow=[("condition", "sample")]), ids=str)
 def test_series_of_one_subject_that_are_chained_are_warned_of(guess, parts, order, names):
     frame = chained(parts, order=order).rename({"part": names[0], "count": names[1]})
     mapping, lines = guess(frame)

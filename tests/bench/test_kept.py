@@ -169,6 +169,7 @@ def test_intervals_are_those_of_the_residuals_on_validation(compared, model, tmp
     assert "interval must be a share of targets" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("forked")
 def test_sets_of_classes_are_those_of_validation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = engines()
@@ -210,6 +211,7 @@ def test_the_report_says_which_network_to_use_and_what_its_score_is_in_the_targe
     assert float(told) == pytest.approx(frame["value"].mean() * deviation, rel=0.01)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_network_is_trained_on_a_table_and_predicts(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     engines().write_csv("engines.csv")

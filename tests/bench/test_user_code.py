@@ -515,6 +515,7 @@ assert made[0] == sys.stdin.read()
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.usefixtures("forked")
 def test_workers_with_other_code_refuse_and_no_result_is_made(module, layers, tmp_path, capsys):
     task = module(TASK)
     study = write_study(tmp_path, layers, task)
@@ -671,13 +672,18 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     assert main(["rescore", str(directory), "--shifts", "wind=4"]) == 0
     assert results.read(directory).filter(pl.col("corruption") == "wind").equals(windy, null_equal=True)
     assert "Wind" in (directory / "report.html").read_text()
-    # As a study would have it that had asked for the wind.
-    asked = balance.with_name("windy.yaml")
-    asked.write_text(balance.read_text().replace("noise: [1.0]", "wind: [4]").replace("name: loop", "name: windy"))
-    assert main(["run", str(asked), "--results", str(tmp_path), "--plain", *how]) == 0
+    # As a study would have it that had asked for the wind; of one seed, for seeds do not know of each other.
+    asked, changes = (
+        balance.read_text(),
+        {"noise: [1.0]": "wind: [4]", "name: loop": "name: windy", "seeds: 2": "seeds: 1"},
+    )
+    for before, after in changes.items():
+        asked = asked.replace(before, after)
+    balance.write_text(asked)
+    assert main(["run", str(balance), "--results", str(tmp_path), "--plain", *how]) == 0
     columns = ["model", "seed", "metric", "level", "value"]
     studied = results.read(tmp_path / "windy").filter(pl.col("corruption") == "wind").select(columns).sort(columns[:4])
-    assert studied.equals(windy.filter(pl.col("level") == 4).select(columns).sort(columns[:4]))
+    assert studied.equals(windy.filter(pl.col("level") == 4, pl.col("seed") == 0).select(columns).sort(columns[:4]))
 
 
 def test_rollouts_meet_the_same_episodes_for_every_model_and_again(balance, monkeypatch):

@@ -1,9 +1,7 @@
 """The instruction sets, for tests that take them one by one."""
 
 import pytest
-from instruction_sets import SETS, using
-
-from liquidrnn import kernels
+from instruction_sets import SETS, laid_out, using
 
 
 @pytest.fixture(params=SETS)
@@ -14,10 +12,8 @@ def instruction_set(request):
 
 @pytest.fixture
 def layout(request):
-    """1 for a sequence in each lane of a vector, 2 for a unit in each."""
-    kernels.cpu.use_layout(request.param)
-    yield request.param
-    kernels.cpu.use_layout(0)
+    with laid_out(request.param):
+        yield request.param
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_a_stream_equals_the_layer(kind, memory, odd):
 @test_agreement.every_layout
 def test_a_last_chunk_does_not_depend_on_the_first(instruction_set, case, layout):
     """One strand takes both where there are more chunks than strands; the last one has lanes without a sequence."""
-    lanes = {"avx512": 16, "avx2": 8, "portable": 4}[instruction_set] if layout == 1 else 8
+    lanes = {"avx512": 16, "avx2": 8, "portable": 4}[instruction_set] if layout == "batch in lanes" else 8
     p = test_agreement.problem(case, 32 * lanes + 3, 2, 3, masked="episodes", dtype=torch.float32)
     put(p.tensors[0], (0, 0, 0), "nan")
     last = [
@@ -187,7 +187,7 @@ def test_a_last_chunk_does_not_depend_on_the_first(instruction_set, case, layout
 @every_recurrence
 @test_agreement.every_layout
 def test_gradients_of_parameters_over_many_chunks(instruction_set, case, layout):
-    lanes = {"avx512": 8, "avx2": 4, "portable": 2}[instruction_set] if layout == 1 else 8
+    lanes = {"avx512": 8, "avx2": 4, "portable": 2}[instruction_set] if layout == "batch in lanes" else 8
     for more in (1, lanes - 1):
         p = test_agreement.problem(case, 32 * lanes + more, 2, 3, dense=False)
         found, expected = p.compiled(), p.reference()

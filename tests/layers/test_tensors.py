@@ -37,7 +37,7 @@ class Seen(TorchDispatchMode):
 
 @every
 def test_fake_tensors_have_shapes_and_gradients(case):
-    layer, (x, spans) = case.make().double(), data()
+    layer, (x, spans) = case.make().double(), data(time=3)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         fake = mode.from_tensor(x).requires_grad_()
         mask = None if case.kernel_of_torch else mode.from_tensor(torch.ones(x.shape[:2], dtype=torch.bool))
@@ -124,8 +124,8 @@ def test_a_traced_graph_recomputes_with_gradients(case):
         return output, *torch.autograd.grad(output.square().sum(), (x, *values), allow_unused=True)
 
     values = tuple(parameters.values())
-    graph = make_fx(gradients)(*data(seed=1), *values)
-    x, spans = data(seed=2)
+    graph = make_fx(gradients)(*data(time=3, seed=1), *values)
+    x, spans = data(time=3, seed=2)
     for traced, eager in zip(graph(x, spans, *values), gradients(x, spans, *values), strict=True):
         assert (traced is None and eager is None) or torch.equal(traced, eager)
 

@@ -31,6 +31,8 @@ from liquidbench.study import Study
 from liquidbench.system.storage import KeptFileWarning
 from liquidbench.training import fit
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 def study(**changes) -> Study:
     content = {

@@ -49,7 +49,7 @@ def seen(count=3, steps=12, mission=None, world=None, policy=None) -> np.ndarray
 @pytest.mark.parametrize("name", MISSIONS)
 def test_the_expert_succeeds_in_every_mission(blind, name):
     mission = MISSIONS[name]
-    found = fly(Expert(mission.command), 11, mission, count=24)
+    found = fly(Expert(mission.command), 11, mission, count=12)
     assert found["success"] >= 0.9
     assert found["success"] + found["crash"] <= 1
     assert 1 < found["time_to_target"] < mission.seconds
@@ -205,7 +205,7 @@ def test_spans_are_the_time_that_passed(blind):
 
 @pytest.mark.parametrize(("name", "level"), [("wind", 6.0), ("range", 12.0), ("actuator_lag", 0.8)])
 def test_the_expert_flies_in_the_worlds_of_the_air(blind, name, level):
-    calm, found = fly(Expert(), 4, count=16), fly(Expert(), 4, world=world(name, level), count=16)
+    calm, found = fly(Expert(), 4, count=8), fly(Expert(), 4, world=world(name, level), count=8)
     assert found["success"] > 0.8
     assert found["time_to_target"] > calm["time_to_target"] or found["jerk"] > calm["jerk"]
 

@@ -46,6 +46,8 @@ from liquidbench.training.trainer import (
 )
 from liquidrnn.objectives import IRM, Mixup, StateMoments, VREx
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 CONFIG = TrainingConfig(
     "GRU",
@@ -56,6 +58,8 @@ CONFIG = TrainingConfig(
     devices=2,
     threads=1,
 )
+# It draws elsewhere with another number of processes.
+WITHOUT_DROPOUT = replace(CONFIG.settings, structure={})
 CASES = [*product(["LSTM"], ("classification", "regression"), ("step", "sequence"), [False])]
 CASES += [("LTC", "classification", "step", False), ("CfC", "regression", "sequence", False)]
 CASES += [("GRU", kind, per, True) for kind in ("classification", "regression") for per in ("step", "sequence")]
@@ -174,7 +178,7 @@ def replica(rank: int, rendezvous: str, connection) -> None:
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = distributed.CONTEXT
     ends, processes = [], []
     for rank in range(2):
         ours, theirs = context.Pipe(duplex=False)
@@ -236,15 +240,14 @@ def assert_same(found, expected, where: str = "") -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict:
+def undisturbed(tmp_path_factory, forked) -> dict:
     folder = tmp_path_factory.mktemp("undisturbed")
     train(parity(), CONFIG, folder)
     return content(folder)
 
 
 def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
-    """Without dropout, which draws elsewhere; and two processes do up to rounding."""
-    config = replace(CONFIG, devices=1, settings=replace(CONFIG.settings, structure={}))
+    config = replace(CONFIG, devices=1, settings=WITHOUT_DROPOUT)
     told: list[Evaluation] = []
     trained = train(parity(), config, tmp_path / "one", on_evaluation=told.append)
     assert tuple(told) == trained.curve and [evaluation.step for evaluation in told] == [10, 20, 21]
@@ -273,8 +276,14 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
 
     again = liquidbench.load(tmp_path / "one").model
     assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
-    both = train(parity(), replace(config, devices=2), tmp_path / "two")
-    for one, two in zip(trained.curve, both.curve, strict=True):
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_up_to_rounding(tmp_path):
+    """Each of their steps is tested above; this is whole trainings."""
+    config = replace(CONFIG, settings=WITHOUT_DROPOUT)
+    alone, both = (train(parity(), replace(config, devices=n), tmp_path / f"{n}") for n in (1, 2))
+    for one, two in zip(alone.curve, both.curve, strict=True):
         assert two.train_loss == pytest.approx(one.train_loss, rel=1e-5)
         assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
 
@@ -321,6 +330,7 @@ def test_a_network_in_parts_is_trained_saved_and_gone_on_with(tmp_path, undistur
 
 def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
     """As all do whose program is not guarded by its name; the network is larger than what a pipe holds."""
+    monkeypatch.setattr(distributed, "CONTEXT", processes.CONTEXT)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "gone.py"), raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     with pytest.raises(ChildProcessError, match="ended with exit code 1"):
@@ -371,6 +381,8 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
         running.kill()
     train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
+    # For others to read, and sealed all the same.
+    assert storage.intact((tmp_path / "training.json").read_bytes(), "it")
     # Nothing is left of the dead but the files of locks.
     kept = {"checkpoint.pt", "model.json", "model.safetensors", "training.json"}
     assert {path.name for path in tmp_path.iterdir()} == {".lock", ".lock-checkpoint", *kept}
@@ -560,17 +572,18 @@ def test_other_data_than_the_checkpoints_are_refused(tmp_path):
         train(synthetic.parity_dense(sizes=(200, 41, 41)), CONFIG, tmp_path)
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path, undisturbed):
-    begun(tmp_path)
+def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path):
+    expected = begun(tmp_path).content
     path = tmp_path / "checkpoint.pt"
     content_before = path.read_bytes()
     path.write_bytes(content_before[:1000] + b"?" + content_before[1001:])
-    with pytest.warns(KeptFileWarning, match=r"checkpoint\.pt is damaged.*it is now .*training starts again"):
-        train(parity(), CONFIG, tmp_path)
-    assert_same(content(tmp_path), undisturbed)
+    words = r"checkpoint\.pt is damaged.*it is now .*training starts again"
+    # All that comes before processes are started.
+    with ExitStack() as inside, pytest.warns(KeptFileWarning, match=words):
+        _, at = distributed._prepare(parity(), CONFIG, tmp_path, inside)
+    assert_same(at.content, expected)
     assert [path.name for path in (tmp_path / "damaged").iterdir()] == ["checkpoint.pt"]
-    # For others to read, and sealed all the same.
-    assert storage.intact((tmp_path / "training.json").read_bytes(), "it")
+    assert not path.exists()
 
 
 def test_another_version_of_torch_is_told(tmp_path):
@@ -608,7 +621,7 @@ class Mine(liquidrnn.CfC):
 """
 
 
-def test_a_model_of_ones_own(tmp_path, capsys, monkeypatch):
+def test_a_model_of_ones_own_from_the_command_line(tmp_path, capsys, monkeypatch):
     """It is trained, gone on with, and loaded; another version of its code is another model."""
     (tmp_path / "ownmodel.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -619,8 +632,12 @@ def test_a_model_of_ones_own(tmp_path, capsys, monkeypatch):
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "Stopped after" in told and "Mine with 4 units" in told and "step 12/12: training loss" in told
+    assert "test: accuracy" in told
     folder = tmp_path / "trained" / "occupancy-excerpt-Mine"
     assert type(liquidbench.load(folder).model.layer).__name__ == "Mine"
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--seed", "1"])
+    assert "seed must be 0, with which the training in" in capsys.readouterr().err
     at = Checkpoint.read(folder / "checkpoint.pt")
     assert re.fullmatch(r"ownmodel:Mine \(checksum [0-9a-f]{12}\)", at.identity["model"])
     replace(at, identity=at.identity | {"model": "ownmodel:Mine (checksum 000000000000)"}).write(
@@ -646,16 +663,3 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     with pytest.raises(FloatingPointError, match="training loss became nan in step [1-7]") as raised:
         train(task, replace(CONFIG, devices=1), tmp_path)
     assert "in process" in raised.value.__notes__[0]
-
-
-def test_from_the_command_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ["train", "occupancy-excerpt", "GRU", "--hidden-size", "4", "--steps", "12", "--threads", "1"]
-    assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "GRU with 4 units" in told and "step 12/12: training loss" in told
-    assert "test: accuracy" in told
-    assert liquidbench.load("trained/occupancy-excerpt-GRU").model.layer.hidden_size == 4
-    with pytest.raises(SystemExit, match="2"):
-        main([*words, "--seed", "1"])
-    assert "seed must be 0, with which the training in" in capsys.readouterr().err

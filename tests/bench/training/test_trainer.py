@@ -8,10 +8,10 @@ import pytest
 import torch
 from test_fit import task
 
-from liquidbench import networks, tasks
+from liquidbench import networks
 from liquidbench.metrics import Metric
 from liquidbench.search import Settings
-from liquidbench.tasks.synthetic import parity_running
+from liquidbench.tasks.synthetic import parity_events, parity_running
 from liquidbench.training import trainer
 from liquidbench.training.learning import Data, loss_of, optimiser_of
 from liquidbench.training.trainer import (
@@ -207,7 +207,7 @@ def test_a_sampler_draws_the_batches(monkeypatch):
 
 def test_short_sequences_come_first():
     """Longer ones level by level: their durations count, not their numbers of steps."""
-    parity = tasks.load("parity-events")
+    parity = parity_events(sizes=(4000, 10, 10))
     data = Data(parity.split("train"))
     bits = torch.tensor([recording.times[-1] + 1 for recording in parity.recordings("train")])
     assert torch.equal(data.durations, bits.float())
