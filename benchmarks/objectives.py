@@ -1,6 +1,6 @@
 """Objectives for several environments, on tasks with a known answer and on real ones: what they bring in a new one.
 
-    python benchmarks/objectives.py                   # docs/results/objectives/, a quarter of an hour on one core
+    python benchmarks/objectives.py                   # docs/results/objectives/, ten minutes a seed on one core
     python benchmarks/objectives.py power --seeds 2   # some of it
 
 Trains a GRU with each objective at each strength. Of the checkpoints of all strengths, one rule takes that which is

@@ -18,7 +18,7 @@ extensions = [
 # Single backquotes in docstrings are code, as in Markdown.
 default_role = "code"
 included = [f"results/{name}.md" for name in ("speed/scaling", "speed/rivals", "speed/revisions", "speed/tables")]
-included += ["results/speed/avx2/*.md", "results/icu/tables.md", "results/theory/*.md"]
+included += ["results/speed/avx2/*.md", "results/icu/tables.md", "results/objectives/*.md", "results/theory/*.md"]
 exclude_patterns = [*included, "_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
