@@ -4,15 +4,16 @@
     python benchmarks/revisions.py main my-branch    # two revisions
     python benchmarks/revisions.py ../before/src     # a folder in which liquidrnn is installed or built
 
-Each revision is installed in a folder of its own and runs in a process of its own. Cases are those of ``speed.py``. A
-round times both, one after the other and in turn first; a ratio is the median over rounds of new over old, with its
-quartiles. With ``--threads 1`` times are processor times. Ratios above ``--most`` whose lower quartile is above 1 are
-named, and the command then fails.
+Each revision is installed in a folder of its own and runs in a process of its own. Cases are those of ``speed.py``, or
+with ``--cases rivals`` those of ``rivals.py``. A round times both, one after the other and in turn first; a ratio is
+the median over rounds of new over old, with its quartiles. With ``--threads 1`` times are processor times. Ratios above
+``--most`` whose lower quartile is above 1 are named, and the command then fails.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -42,9 +43,10 @@ def installed(revision: str, folder: Path) -> Path:
 class Revision:
     """A process that times cases of one revision when asked."""
 
-    def __init__(self, path: Path, threads: int):
+    def __init__(self, path: Path, arguments: argparse.Namespace):
+        chosen = ["--cases", arguments.cases, "--threads", str(arguments.threads)]
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", str(path), "--threads", str(threads)],
+            [sys.executable, __file__, "--serve", str(path), *chosen],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -61,7 +63,7 @@ class Revision:
         return json.loads(answer)
 
 
-def serve(path: str, threads: int) -> None:
+def serve(path: str, module: str, threads: int) -> None:
     """Times cases for the process that asks on standard input."""
     # Not the checkout's own, which an editable install puts first.
     sys.meta_path = [finder for finder in sys.meta_path if "ditable" not in str(finder)]
@@ -74,7 +76,7 @@ def serve(path: str, threads: int) -> None:
     assert Path(liquidrnn.__file__).is_relative_to(path), liquidrnn.__file__
     torch.set_num_threads(threads)
     speed.clock = time.thread_time if threads == 1 else time.perf_counter
-    cases, calls = {f"{case.name} {case.task}": case for case in speed.cases()}, {}
+    cases, calls = {f"{case.name} {case.task}": case for case in importlib.import_module(module).cases()}, {}
     for line in sys.stdin:
         question = json.loads(line)
         if "case" not in question:
@@ -99,17 +101,18 @@ def main() -> None:
     parser.add_argument("new", nargs="?", default=str(HERE.parent / "src"), help="the same; this checkout by default")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cases", default="speed", choices=("speed", "rivals"), help="the file whose cases are timed")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--most", type=float, default=1.03, help="largest ratio that passes")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        return serve(arguments.serve, arguments.threads)
+        return serve(arguments.serve, arguments.cases, arguments.threads)
     if not arguments.old:
         parser.error("name the revision, or the folder, to compare with")
     with tempfile.TemporaryDirectory() as folder:
         paths = [installed(r, Path(folder) / str(n)) for n, r in enumerate((arguments.old, arguments.new))]
-        slower = compare([Revision(path, arguments.threads) for path in paths], arguments)
+        slower = compare([Revision(path, arguments) for path in paths], arguments)
     if slower:
         sys.exit(f"slower than {arguments.most:g} times the old: {', '.join(slower)}")
 

@@ -183,7 +183,8 @@ class FusedRecurrence(Recurrence):
     """A recurrence that runs a whole sequence as one operator, which has a kernel on some devices.
 
     A subclass sets :attr:`operator` and returns the operator's equation from :meth:`coefficients`. If it is not
-    :meth:`fused`, the next class in the method resolution order runs the sequence sample by sample.
+    :meth:`fused`, these must be empty, and the next class in the method resolution order runs the sequence sample by
+    sample.
     """
 
     operator: ClassVar[Operator]
@@ -211,30 +212,31 @@ class FusedRecurrence(Recurrence):
 
     def _states(self, equation: Any, inputs: Inputs, state: State) -> Tensor:
         """All parts of the state, concatenated, (batch, time, sum of widths)."""
-        observed = inputs.observed if self.reads_mask else None
-        inputs = inputs._replace(values=self.sense(inputs.values), observed=observed)
+        values, timespans, present, observed, reset = inputs
+        inputs = Inputs(self.sense(values), timespans, present, observed if self.reads_mask else None, reset)
         return self.operator(inputs, _joined(state), equation, self.backend)
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
         """See :meth:`Recurrence.unroll`."""
-        if not self.fused():
+        equation = self.coefficients()
+        if not equation:
             return super().unroll(inputs, state)
-        states = self._states(self.coefficients(), inputs, state)
+        states = self._states(equation, inputs, state)
         end = self._parts(states[:, -1]) if states.shape[1] else state
         return self._parts(states), end
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
         """Runs a sequence of one sample, so that streaming gives the same bits as the whole sequence."""
-        if not self.fused():
+        if not coefficients:
             return super().update(coefficients, inputs, state)
         sequence = inputs.mapped(lambda part: part.unsqueeze(1))
         return self._parts(self._states(coefficients, sequence, state).squeeze(1))
 
     def trace(self, inputs: Inputs, state: State) -> tuple[State, State, Trace]:
         """:meth:`unroll`, with the trace of :meth:`explain` at every sample."""
-        if not self.fused():
-            return super().trace(inputs, state)
         equation = self.coefficients()
+        if not equation:
+            return super().trace(inputs, state)
         states = self._states(equation, inputs, state)
         if not states.shape[1]:
             before, end = states, state
@@ -249,16 +251,17 @@ class FusedRecurrence(Recurrence):
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
         """:meth:`update`, and the trace of :meth:`explain`."""
-        if not self.fused():
+        if not coefficients:
             return super().examine(coefficients, inputs, state)
         return self.update(coefficients, inputs, state), self.explain(coefficients, inputs, state)
 
     def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
         """See :meth:`Recurrence.stream`."""
-        if not self.fused():
-            return None
         with torch.no_grad():
-            return self.operator.stream(buffers, self.coefficients(), self.maps(), self.output_size, self.backend)
+            equation = self.coefficients()
+            if not equation:
+                return None
+            return self.operator.stream(buffers, equation, self.maps(), self.output_size, self.backend)
 
     def _parts(self, states: Tensor) -> State:
         return tuple(states.split(self.state_sizes, -1)) if len(self.state_sizes) > 1 else (states,)

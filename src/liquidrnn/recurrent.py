@@ -495,12 +495,11 @@ class RecurrentLayer(nn.Module):
 
 def full_precision(device: torch.device):
     """Disables autocast, which does not support meta tensors, for a recurrence."""
-    if device.type == "meta":
-        return nullcontext()
+    kind = device.type
     # A graph may run under autocast later.
-    if not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device.type):
+    if kind == "meta" or not (torch.compiler.is_compiling() or torch.is_autocast_enabled(kind)):
         return nullcontext()
-    return torch.autocast(device.type, enabled=False)
+    return torch.autocast(kind, enabled=False)
 
 
 def _first_floating(module: nn.Module, kind: str) -> Tensor | None:

@@ -199,7 +199,7 @@ class Operator:
             mutates_args=(),
             schema=f"(Tensor states, Tensor kept, Tensor upstream, {arguments}) -> Tensor[]",
         )
-        self.forward.register_fake(self._fake)
+        self.forward.register_fake(self._empty_results)
         self.backward.register_fake(lambda states, kept, upstream, *arguments: _found(self._empty_gradients(arguments)))
         self.forward.register_autograd(self._differentiate, setup_context=self._save)
         self.forward.register_vmap(self._map_forward)
@@ -233,7 +233,8 @@ class Operator:
             equation: the parameters.
             backend: "reference", a device type, or None for the fastest that can run.
         """
-        if self._kernel(backend, initial) is None:
+        kernel = self._kernel(backend, initial)
+        if kernel is None:
             return self.reference(inputs, initial, equation)
         keep = torch.is_grad_enabled()
         arguments = self.arguments(inputs, initial, equation, keep)
@@ -245,8 +246,8 @@ class Operator:
         if keep:
             wanted = [at for at, tensor in enumerate(tensors) if tensor is not None and tensor.requires_grad]
             if wanted:
-                return _Eager.apply(self, groups, arguments, wanted, *[tensors[at] for at in wanted])
-        return self._run(arguments, 0, groups)[0]
+                return _Eager.apply(self, kernel, groups, arguments, wanted, *[tensors[at] for at in wanted])
+        return self._run(kernel, arguments, 0, groups)[0]
 
     def arguments(self, inputs: Inputs, initial: Tensor, equation: Equation, keep: bool = True) -> tuple[Any, ...]:
         """The arguments of the operator in torch's registry."""
@@ -260,9 +261,6 @@ class Operator:
         equation = self._form.rebuilt(arguments[self._rows : self._count], arguments[self._count : self._end])
         return Inputs(values, timespans, present, observed[0] if observed else None, reset), initial, equation
 
-    def _budget(self, device: str, keep: bool) -> int:
-        return self.kernels[device].kept_bytes if keep else 0
-
     def _dense(self, arguments: Sequence[Any], groups: tuple[Inputs, Tensor, Equation] | None = None):
         """Inputs, initial state and equation as dense tensors; ``groups`` if they are dense already."""
         tensors = arguments[: self._count]
@@ -272,34 +270,43 @@ class Operator:
         return self.grouped((*dense(tensors), *arguments[self._count :]))
 
     def _run(
-        self, arguments: Sequence[Any], budget: int, groups: tuple[Inputs, Tensor, Equation] | None = None
+        self,
+        kernel: Kernel,
+        arguments: Sequence[Any],
+        budget: int,
+        groups: tuple[Inputs, Tensor, Equation] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States, and the values kept for the backward pass; without derivatives.
 
         Args:
+            kernel: the kernel.
             arguments: the operator's arguments; the last one, ``keep``, is ignored.
             budget: largest number of bytes to keep.
             groups: the grouped arguments, if they are available.
         """
         inputs, initial, equation = self._dense(arguments, groups)
-        kernel = self.kernels[initial.device.type]
-        numbers = kernel.numbers(inputs, initial, equation)
-        states, kept = _empty(kernel, inputs.values, initial, numbers, budget)
-        kernel.forward(inputs, initial, equation, states, _by_sample(kept, initial.shape[0], numbers))
+        values, numbers = inputs.values, kernel.numbers(inputs, initial, equation)
+        batch, time, _ = values.shape
+        states = values.new_empty(batch, time, initial.shape[1])
+        kept = values.new_empty(batch, _kept_samples(kernel, values, numbers, budget), numbers)
+        kernel.forward(inputs, initial, equation, states, kept)
         return states, kept
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
-        """:meth:`_run` with all numbers of its results initialised, as torch requires of an operator."""
-        states, kept = self._run(arguments, self._budget(arguments[0].device.type, arguments[-1]))
+        """:meth:`_run` with the kept values flat, and all numbers initialised, as torch requires of an operator."""
+        groups, (states, kept) = self._dense(arguments), self._empty_results(*arguments)
+        kernel = self.kernels[states.device.type]
+        kernel.forward(*groups, states, _by_sample(kept, states.shape[0], kernel.numbers(*groups)))
         kept[-_SPARE:].zero_()
         return states, kept
 
     def _run_back_whole(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in order."""
-        return _found(self.run_back(states, kept, upstream, arguments))
+        return _found(self._run_back(self.kernels[states.device.type], states, kept, upstream, arguments))
 
-    def run_back(
+    def _run_back(
         self,
+        kernel: Kernel,
         states: Tensor,
         kept: Tensor,
         upstream: Tensor,
@@ -308,30 +315,32 @@ class Operator:
     ) -> list[Tensor | None]:
         """Gradients of the tensors among the arguments, at least of those at the indices ``wanted``; None is all."""
         inputs, initial, equation = self._dense(arguments)
-        kernel = self.kernels[initial.device.type]
-        numbers = kernel.numbers(inputs, initial, equation)
-        kept, states, upstream = _by_sample(kept, initial.shape[0], numbers), states.contiguous(), upstream.contiguous()
+        if kept.ndim == 1:
+            kept = _by_sample(kept, initial.shape[0], kernel.numbers(inputs, initial, equation))
+        states, upstream = states.contiguous(), upstream.contiguous()
         if kernel.partly or kept.shape[1] == states.shape[1]:
             spared = _SPARED if wanted is not None and kernel.spares else ()
             found = self._empty_gradients(arguments, [at for at in spared if at not in wanted])  # type: ignore[operator]
             kernel.backward(inputs, initial, equation, states, kept, upstream, self._filled(arguments, found))
         else:
             found = self._empty_gradients(arguments)
-            self._fill_in_pieces(kernel, numbers, arguments, states, upstream, found)
+            self._fill_in_pieces(kernel, kept.shape[2], arguments, states, upstream, found)
         return found
 
-    def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
+    def _empty_results(self, *arguments) -> tuple[Tensor, Tensor]:
+        """Uninitialised results of :meth:`_run_whole`."""
         *arguments, keep = arguments
         inputs, initial, equation = self.grouped(arguments)
-        device = initial.device.type
-        kernel = self.kernels[device]
+        kernel, values = self.kernels[initial.device.type], inputs.values
         numbers = kernel.numbers(inputs, initial, equation)
-        return _empty(kernel, inputs.values, initial, numbers, self._budget(device, keep))
+        batch, time, _ = values.shape
+        kept = batch * numbers * _kept_samples(kernel, values, numbers, kernel.kept_bytes if keep else 0)
+        return values.new_empty(batch, time, initial.shape[1]), values.new_empty(kept + _SPARE)
 
     def _empty_gradients(self, arguments: Sequence[Any], spared: Sequence[int] = ()) -> list[Tensor | None]:
         dense = torch.contiguous_format
         return [
-            torch.empty_like(t, memory_format=dense) if at not in spared and _has_gradient(t) else None
+            None if t is None or at in spared or not t.is_floating_point() else torch.empty_like(t, memory_format=dense)
             for at, t in enumerate(arguments[: self._count])
         ]
 
@@ -365,8 +374,7 @@ class Operator:
             gradients = self._empty_gradients(piece)
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
-            again, kept = self._run(piece, _ALL, groups)
-            kept = _by_sample(kept, batch, numbers)
+            again, kept = self._run(kernel, piece, _ALL, groups)
             kernel.backward(*groups, again, kept, of_states, self._filled(piece, gradients))
             of_values[:, now], before, of_timespans[:, now], *more = _found(gradients)
             of_initial.copy_(before)
@@ -390,15 +398,18 @@ class Operator:
         settings: Sequence[Any],
         upstream: Tensor,
         wanted: Sequence[int],
-        eager: bool = False,
+        kernel: Kernel | None = None,
     ) -> list[Tensor]:
-        """Gradients of the tensors at the indices ``wanted`` among the saved arguments."""
+        """Gradients of the tensors at the indices ``wanted`` among the saved arguments.
+
+        With a ``kernel`` it is called without torch's dispatcher where that is possible.
+        """
         states, kept, *tensors = saved
         # Tensors inside torch.autograd.grad(is_grads_batched=True) have no memory; our operators do not support them.
         if torch.is_grad_enabled() or not (torch._C._has_storage(upstream) or in_transform()):
             return self._differentiably(tensors, settings, upstream, wanted)
-        if eager and direct((upstream, states, *tensors)):
-            found = self.run_back(states, kept, upstream, (*tensors, *settings), wanted)
+        if kernel is not None and direct((upstream, states, *tensors)):
+            found = self._run_back(kernel, states, kept, upstream, (*tensors, *settings), wanted)
         else:
             remaining = iter(self.backward(states, kept, upstream, *tensors, *settings))
             found = [next(remaining) if _has_gradient(t) else None for t in tensors]
@@ -454,29 +465,26 @@ class _Eager(torch.autograd.Function):
     """Runs an operator outside graphs and transforms."""
 
     @staticmethod
-    def forward(ctx, operator: Operator, groups, arguments: Sequence[Any], wanted: Sequence[int], *_: Tensor):
-        output = operator._run(arguments, operator._budget(arguments[0].device.type, True), groups)
+    def forward(ctx, operator: Operator, kernel: Kernel, groups, arguments: Sequence[Any], wanted: list[int], *_):
+        output = operator._run(kernel, arguments, kernel.kept_bytes, groups)
         operator._save(ctx, arguments, output)
-        ctx.operator, ctx.wanted = operator, wanted
+        ctx.operator, ctx.kernel, ctx.wanted = operator, kernel, wanted
         return output[0]
 
     @staticmethod
     def backward(ctx, *upstream):
-        found = ctx.operator.derived(ctx.saved_tensors, ctx.settings, *upstream, ctx.wanted, eager=True)
-        return None, None, None, None, *found
+        found = ctx.operator.derived(ctx.saved_tensors, ctx.settings, *upstream, ctx.wanted, ctx.kernel)
+        return None, None, None, None, None, *found
 
 
-def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:
-    """Uninitialised states, and an array for the kept values that fit into ``budget`` bytes."""
+def _kept_samples(kernel: Kernel, values: Tensor, numbers: int, budget: int) -> Any:
+    """Of how many samples the kept values fit into ``budget`` bytes."""
     # Without branches, since batch and time may be symbolic.
-    batch, time = values.shape[:2]
+    batch, time, _ = values.shape
     plain = type(batch) is type(time) is type(numbers) is int
     larger, smaller = (max, min) if plain else (torch.sym_max, torch.sym_min)
-    sample = batch * numbers
-    fitting = budget // (larger(sample, 1) * values.element_size())
-    whole = time * smaller(fitting // larger(time, 1), 1)
-    samples: Any = smaller(fitting, time) if kernel.partly else whole
-    return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
+    fitting = budget // (larger(batch * numbers, 1) * values.element_size())
+    return smaller(fitting, time) if kernel.partly else time * smaller(fitting // larger(time, 1), 1)
 
 
 def _by_sample(kept: Tensor, batch: int, numbers: int) -> Tensor:

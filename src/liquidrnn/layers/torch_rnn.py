@@ -499,9 +499,9 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
         """True if our kernel runs: torch's multiplies the inputs of a whole sequence at once."""
         return self.fused()
 
-    def _own_way(self) -> str | None:
+    @staticmethod
+    def _own_way(rnn: nn.RNNBase) -> str | None:
         """Why the torch module inside must be called; None if it need not be."""
-        rnn: Any = self.rnn
         if type(rnn).forward not in _FORWARDS:
             return "its torch module was replaced"
         hooked = rnn._forward_pre_hooks or rnn._forward_hooks or rnn._backward_pre_hooks or rnn._backward_hooks
@@ -511,15 +511,15 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
         """Whether one of our kernels runs it; without one, torch's implementation is faster than the reference."""
         if self.backend == "reference":
             return False
-        why, asked = self._own_way(), self.backend is not None
+        rnn: Any = self.rnn
+        why, asked = self._own_way(rnn), self.backend is not None
         if why is not None and asked:
             raise RuntimeError(
-                f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; "
-                "use backend=None or 'reference'"
+                f"backend={self.backend!r} cannot run this {rnn.mode}, since {why}; use backend=None or 'reference'"
             )
         if why is not None or asked:
             return asked
-        weight: Any = self.rnn.weight_hh_l0
+        weight = rnn.weight_hh_l0
         kernel = self.operator.kernels.get(weight.device.type)
         # ONNX has the networks of torch, but not our operators.
         exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()

@@ -19,19 +19,15 @@ _STAGES = {"semi_implicit": 1, "euler": 1, "heun": 2, "rk4": 4}
 
 
 def _groups(inputs: Inputs, initial: Tensor, cell: Cell, kept: int) -> tuple[Any, ...]:
-    (observed,), parameters = capsules((inputs.observed,)), capsules(cell[:_PARAMETERS])  # type: ignore[arg-type]
     form = _KINDS[cell.kind], cell.units, int(cell.appends), SOLVERS.index(cell.solver), cell.unfolds, kept
+    observed, *parameters = capsules((inputs.observed, *cell[:_PARAMETERS]))  # type: ignore[arg-type]
     return rows(inputs, initial), observed, parameters, form
 
 
 def _numbers(inputs: Inputs, initial: Tensor, cell: Cell) -> int:
     """Values of each gate, in whole cache lines."""
     line = 64 // initial.dtype.itemsize
-
-    def padded(count: int) -> int:
-        return -(-count // line) * line
-
-    units, outputs = padded(cell.units), padded(cell.outputs)
+    units, outputs = -(-cell.units // line) * line, -(-cell.outputs // line) * line
     decay = 0 if cell.rate is None else outputs
     if cell.kind == "LSTM":
         return 5 * units + decay + (0 if cell.weight_hr is None else outputs)
