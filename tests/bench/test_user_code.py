@@ -642,6 +642,10 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
 
     said = capsys.readouterr().out
     assert "upright (higher is better)" in said and "(time upright " in said
+    # The network that is kept was best in the closed loop of validation, not by its loss.
+    loops = fits.filter(metric="upright", split="validation").group_by("model").agg(pl.col("value").mean())
+    best = set(loops.filter(pl.col("value") == pl.col("value").max())["model"])
+    assert any(f": {model} in {directory}" in said for model in best)
     page = (directory / "report.html").read_text()
     for words in ("In a closed loop", "Time upright in s, higher is better", "Mean force in N", "expert (policy of"):
         assert words in page, words

@@ -140,9 +140,9 @@ def _kept(
     """Keep a network of a study; return its model's name and its folder."""
     from liquidbench import kept
 
-    selecting = facts.selecting
+    main = facts.measure
     try:
-        named, run = kept.best_run(validated.filter(task=task), selecting.name, selecting.higher_is_better, model)
+        named, run = kept.best_run(validated.filter(task=task), main.name, main.higher_is_better, model)
     except ValueError as problem:
         raise ValueError(f"task {task!r}: {problem}") from problem
     folder = Path(to) if to is not None else StudyFolder(directory).kept(task, named)

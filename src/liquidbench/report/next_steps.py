@@ -36,10 +36,9 @@ def next_step(study: Study, task: TaskSummary, rows: pl.LazyFrame, anchor: str) 
         rows: all results under the study's first matching.
         anchor: the task's place on the page.
     """
-    selecting = task.facts.selecting
     own = rows.filter(pl.col("task") == task.name).collect()
     try:
-        model, run = kept.best_run(own, selecting.name, selecting.higher_is_better)
+        model, run = kept.best_run(own, task.metric, task.higher)
     except ValueError:
         return None
     seed = own.filter(pl.col("run") == run)["seed"][0]
