@@ -183,8 +183,7 @@ class FusedRecurrence(Recurrence):
     """A recurrence that runs a whole sequence as one operator, which has a kernel on some devices.
 
     A subclass sets :attr:`operator` and returns the operator's equation from :meth:`coefficients`. If it is not
-    :meth:`fused`, these must be empty, and the next class in the method resolution order runs the sequence sample by
-    sample.
+    :meth:`fused`, the next class in the method resolution order runs the sequence sample by sample.
     """
 
     operator: ClassVar[Operator]
@@ -218,25 +217,24 @@ class FusedRecurrence(Recurrence):
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
         """See :meth:`Recurrence.unroll`."""
-        equation = self.coefficients()
-        if not equation:
+        if not self.fused():
             return super().unroll(inputs, state)
-        states = self._states(equation, inputs, state)
+        states = self._states(self.coefficients(), inputs, state)
         end = self._parts(states[:, -1]) if states.shape[1] else state
         return self._parts(states), end
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
         """Runs a sequence of one sample, so that streaming gives the same bits as the whole sequence."""
-        if not coefficients:
+        if not self.fused():
             return super().update(coefficients, inputs, state)
         sequence = inputs.mapped(lambda part: part.unsqueeze(1))
         return self._parts(self._states(coefficients, sequence, state).squeeze(1))
 
     def trace(self, inputs: Inputs, state: State) -> tuple[State, State, Trace]:
         """:meth:`unroll`, with the trace of :meth:`explain` at every sample."""
-        equation = self.coefficients()
-        if not equation:
+        if not self.fused():
             return super().trace(inputs, state)
+        equation = self.coefficients()
         states = self._states(equation, inputs, state)
         if not states.shape[1]:
             before, end = states, state
@@ -251,17 +249,16 @@ class FusedRecurrence(Recurrence):
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
         """:meth:`update`, and the trace of :meth:`explain`."""
-        if not coefficients:
+        if not self.fused():
             return super().examine(coefficients, inputs, state)
         return self.update(coefficients, inputs, state), self.explain(coefficients, inputs, state)
 
     def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
         """See :meth:`Recurrence.stream`."""
+        if not self.fused():
+            return None
         with torch.no_grad():
-            equation = self.coefficients()
-            if not equation:
-                return None
-            return self.operator.stream(buffers, equation, self.maps(), self.output_size, self.backend)
+            return self.operator.stream(buffers, self.coefficients(), self.maps(), self.output_size, self.backend)
 
     def _parts(self, states: Tensor) -> State:
         return tuple(states.split(self.state_sizes, -1)) if len(self.state_sizes) > 1 else (states,)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrize, prune
 
 import liquidrnn as lr
+from liquidrnn.recurrence import Recurrence
 
 PLACES = [
     (lr.LTC, 8, {}, "", "raw_w"),
@@ -131,3 +132,26 @@ def test_lesions_of_computed_parameters_are_refused():
     layer(torch.ones(2, 1, 5))
     with pytest.raises(TypeError, match=r"'sigma' as a parameter.*prune.remove"):
         layer.lesioned(layer.wiring.ablate(neurons=[0]))
+
+
+def test_what_is_not_fused_runs_sample_by_sample_whatever_its_coefficients():
+    """Its own update is called, not the operator, which would compute something else."""
+    layer = lr.CTRNN(3, 4).double()
+    (recurrence,) = layer.recurrences
+
+    class Halving(Recurrence):
+        def update(self, coefficients, inputs, state):
+            return (0.5 * state[0],)
+
+    class Own(type(recurrence), Halving):
+        def fused(self):
+            return False
+
+    recurrence.__class__ = Own
+    assert len(recurrence.coefficients())
+    x, start = torch.randn(5, 2, 3).double(), torch.ones(1, 2, 4).double()
+    output, h_n = layer(x, start)
+    expected = 0.5 ** torch.arange(1, 6).double()
+    assert torch.equal(output, expected[:, None, None].expand(5, 2, 4))
+    assert torch.equal(layer.step(x[0], start)[1], 0.5 * start)
+    assert torch.equal(h_n, start / 32)
