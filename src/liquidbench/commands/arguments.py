@@ -100,6 +100,11 @@ def file_size(path: Path) -> str:
     return f" ({size / 1e6:,.0f} MB)" if size >= 1e6 else f" ({size / 1e3:,.0f} kB)"
 
 
+def add_directory(added: argparse.ArgumentParser) -> None:
+    """Add the argument that names a study's folder of results."""
+    added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
+
+
 def add_data(added: argparse.ArgumentParser) -> None:
     """Add the option that names the folder of raw data."""
     added.add_argument(

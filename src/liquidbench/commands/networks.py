@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liquidbench
-from liquidbench.commands.arguments import Command, add_data, file_size, positive
+from liquidbench.commands.arguments import Command, add_data, add_directory, file_size, positive
 from liquidbench.commands.refusing import refusing, refusing_write_errors
 from liquidbench.commands.reports import write_report
 from liquidbench.folder import StudyFolder
@@ -33,7 +33,7 @@ def add(command: Command) -> None:
         keep_networks,
         "Write a network that a study has trained to a folder of its own, for `predict` and `load`.",
     )
-    added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
+    add_directory(added)
     added.add_argument("--task", metavar="NAME", help="the task (default: each task of the study)")
     added.add_argument("--model", metavar="NAME", help="the model (default: the best one on validation)")
     added.add_argument("--to", metavar="FOLDER", help="the folder to write (default: DIR/models/TASK/MODEL)")
@@ -43,7 +43,7 @@ def add(command: Command) -> None:
         explain_networks,
         "Explain kept networks on test: attributions, time constants, lesions, flights; and report. Needs data, torch.",
     )
-    added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
+    add_directory(added)
     added.add_argument("--task", metavar="NAME", help="the task (default: each task with a kept network)")
     added.add_argument("--model", metavar="NAME", help="the model (default: each that was kept, see `keep`)")
     add_data(added)
@@ -90,9 +90,7 @@ def keep_networks(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     with refusing(), refusing_write_errors(directory):
         study, facts, frame = _validated(directory)
-        if options.task is not None and options.task not in facts:
-            raise ValueError(f"--task must be one of the study's tasks, {', '.join(facts)}; got {options.task!r}")
-        asked = facts if options.task is None else [options.task]
+        asked = _asked(options, facts)
         if options.to is not None and len(asked) > 1:
             raise ValueError(f"--to takes one network, and the study has {len(asked)} tasks: choose one with --task")
         for task in asked:
@@ -115,6 +113,15 @@ def keep_best(directory: Path) -> None:
             print(f"  {shown(task)}: {model} in {shown(str(folder))}")
             if task in study.tables:
                 print(f"  new rows: liquidbench predict {shlex.quote(str(folder))} NEW.csv --out PREDICTED.csv")
+
+
+def _asked(options: argparse.Namespace, facts: "Mapping[str, Facts]") -> list[str]:
+    """The study's tasks, or the one that ``--task`` names."""
+    if options.task is None:
+        return list(facts)
+    if options.task not in facts:
+        raise ValueError(f"--task must be one of the study's tasks, {', '.join(facts)}; got {options.task!r}")
+    return [options.task]
 
 
 def _validated(directory: Path) -> "tuple[Study, Mapping[str, Facts], pl.DataFrame]":
@@ -158,9 +165,7 @@ def explain_networks(options: argparse.Namespace) -> int:
     with refusing():
         study = study_file.read(directory)
         facts = study_file.facts(study, directory)
-        if options.task is not None and options.task not in facts:
-            raise ValueError(f"--task must be one of the study's tasks, {', '.join(facts)}; got {options.task!r}")
-        asked = facts if options.task is None else [options.task]
+        asked = _asked(options, facts)
         found = [(task, path) for task in asked for path in folder.kept_of(task)]
         if options.model is not None:
             found = [(task, path) for task, path in found if path == folder.kept(task, options.model)]

@@ -7,7 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from liquidbench.commands.arguments import Command
+from liquidbench.commands.arguments import Command, add_directory
 from liquidbench.commands.refusing import refusing, refusing_write_errors
 from liquidbench.folder import StudyFolder
 from liquidbench.wording import counted
@@ -21,7 +21,7 @@ _MOST_CURVES = 5_000
 def add(command: Command) -> None:
     """Declare the commands."""
     added = command("report", report_study, "Write a study's report from its results; needs neither data nor torch.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    add_directory(added)
     added.add_argument(
         "--format",
         choices=("html", "markdown", "latex", "csv"),
@@ -30,7 +30,7 @@ def add(command: Command) -> None:
     )
 
     added = command("export", export_study, "Export a study's curves and scores for TensorBoard or MLflow.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    add_directory(added)
     added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="format of the export")
     added.add_argument(
         "--out",

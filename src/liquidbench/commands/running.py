@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liquidbench.commands.arguments import Command, add_data, add_results, add_running, cores, positive
+from liquidbench.commands.arguments import Command, add_data, add_directory, add_results, add_running, cores, positive
 from liquidbench.commands.networks import keep_best
 from liquidbench.commands.refusing import check_temporary, checking_folder, refusing, refusing_write_errors
 from liquidbench.commands.reports import write_report
@@ -39,7 +39,7 @@ def add(command: Command) -> None:
     )
 
     added = command("resume", resume_study, "Continue an interrupted study: do the runs that are missing.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    add_directory(added)
     add_data(added)
     add_running(added)
     added.add_argument("--minutes", type=positive(float), metavar="M", help="as for `run`")
@@ -49,7 +49,7 @@ def add(command: Command) -> None:
         rescore_study,
         "Compute scores again from stored predictions and networks, and report; trains nothing.",
     )
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    add_directory(added)
     added.add_argument(
         "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute in addition to those of each task"
     )
