@@ -2,6 +2,7 @@
 
     python benchmarks/rivals.py             # docs/results/speed/rivals.md
     python benchmarks/rivals.py --quick     # few repeats, nothing written
+    python benchmarks/rivals.py --inside    # what of a training step is spent in kernels, nothing written
 
 Contenders of a case are measured in turn, in one process, with one thread and with all; see `speed.py`. Times of one
 thread are processor times, which other programs disturb little. Those of several need a machine of their own.
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import speed
 import torch
@@ -22,6 +24,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 import liquidrnn as lr
 from liquidrnn import kernels
+from liquidrnn.kernels import gated
 
 BATCH, TIME, UNITS = 32, 64, 64
 INPUTS = speed.INPUTS = 32
@@ -91,12 +94,40 @@ def cases() -> Iterator[speed.Case]:
         yield speed.Case(f"{name}({UNITS})", "step", 1, 1, streamed)
 
 
+def inside(name: str, steps: int = 600) -> str:
+    """What of a training step is spent in the compiled module, in words: 10th percentiles, in ms."""
+    layer: lr.RecurrentLayer = getattr(lr, name)(INPUTS, UNITS, batch_first=True)
+    x, module, spent = torch.randn(BATCH, TIME, INPUTS), gated.cpu.module, {}
+
+    def timed(what: str, call: Callable[..., object], *arguments: object) -> object:
+        began = time.perf_counter()
+        result = call(*arguments)
+        spent.setdefault(what, []).append(time.perf_counter() - began)
+        return result
+
+    def step() -> None:
+        layer.zero_grad()
+        layer(x)[0].sum().backward()
+
+    parts = ("gated_forward", "gated_backward")
+    gated.cpu.module = SimpleNamespace(**{part: partial(timed, part, getattr(module, part)) for part in parts})
+    try:
+        for _ in range(steps):
+            timed("step", step)
+    finally:
+        gated.cpu.module = module
+    found = {what: 1e3 * sorted(times)[steps // 10] for what, times in spent.items()}
+    kernels = " + ".join(f"{found[part]:.2f}" for part in parts)
+    return f"{name}: {found['step']:.2f} ms a step, of which {kernels} in kernels, forward and backward"
+
+
 def main() -> None:
     """Measures, and writes a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--quick", action="store_true", help="three repeats, nothing written")
+    parser.add_argument("--inside", action="store_true", help="time kernels within training steps, nothing written")
     parser.add_argument("--results", type=Path, default=speed.ROOT / "docs" / "results" / "speed")
     arguments = parser.parse_args()
     repeats, rows = 3 if arguments.quick else arguments.repeats, []
@@ -105,10 +136,13 @@ def main() -> None:
         speed.clock = time.thread_time if threads == 1 else time.perf_counter
         torch.manual_seed(0)
         print(f"{threads} threads")
+        if arguments.inside:
+            print(*map(inside, (*TORCHS, "CTRNN", "GRUD")), sep="\n")
+            continue
         # A stream of one sequence takes one thread in any case.
         chosen = [case for case in cases() if threads == 1 or case.task != "step"]
         rows += [{**row, "threads": threads} for case in chosen for row in speed.measure(case, repeats)]
-    if arguments.quick:
+    if arguments.quick or arguments.inside:
         return
     where = f"{speed.processor()} ({kernels.cpu.instruction_set()}), {platform.system()}, torch {torch.__version__}"
     text = f"""Made by `python benchmarks/rivals.py --threads {arguments.threads}` on {where},

@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 MOST_ATTACHED = 2**28
 """Largest total size of the arrays in a file beside a network, in bytes."""
+_ABOUT = "about"
+"""Name of the array among them that holds what JSON can represent."""
 
 MOST_CALIBRATED = 5000
 """Validation targets at most whose scores are kept. More are drawn from: a random part of exchangeable data is such."""
@@ -261,9 +263,6 @@ def attached_of_task(
                 stacklevel=3,
             )
     return found
-
-
-_ABOUT = "about"
 
 
 def best_run(frame: pl.DataFrame, metric: str, higher_is_better: bool, model: str | None = None) -> tuple[str, str]:

@@ -348,6 +348,8 @@ def test_a_film_shows_what_was_flown(tmp_path):
         film.write(flights, tmp_path / "flight.mov")
     with pytest.raises(ValueError, match="number must be from 0 to 1; got 2"):
         film.write(flights, tmp_path / "flight.gif", number=2)
+    with pytest.raises(ValueError, match="pictures must have at least one"):
+        film.gif([], 0.1)
 
 
 def test_episodes_count():

@@ -79,8 +79,11 @@ def gif(pictures: Sequence[NDArray[np.uint8]], seconds: float) -> bytes:
     """Pictures, uint8 (height, width, 3) each, as a GIF that shows each for so many seconds, again and again.
 
     Raises:
+        ValueError: if there is no picture.
         ModuleNotFoundError: if Pillow is not installed.
     """
+    if not len(pictures):
+        raise ValueError("pictures must have at least one; got none")
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
