@@ -35,7 +35,7 @@ from liquidbench.wording import counted
 ROOT = Path(__file__).parents[1]
 COMMANDS = {"demo": "make demo", "flight-demo": "make flight", "dynamics-demo": "make flight"} | {
     study: f"liquidbench run studies/{study}.yaml"
-    for study in ("small", "medium", "time", "icu", "icu-raindrop", "flight", "dynamics")
+    for study in ("small", "medium", "time", "icu", "icu-raindrop", "controls", "flight", "dynamics")
 }
 
 
