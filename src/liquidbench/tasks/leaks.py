@@ -5,7 +5,7 @@ several columns together, as a total is by its parts.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from liquidbench.tasks.draft import correlation
 from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CATEGORIES, MOST_CLASSES
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
+from liquidbench.tasks.task import Recording
 from liquidbench.wording import counted, listed
 
 LEAK = 0.999
@@ -34,18 +35,24 @@ PERIODS = 4 * AHEAD
 """Rows up to which the target is looked at as its own past."""
 CONCORDANT = 0.99
 """Share of the steps in which a copy on another scale goes the target's way."""
+RESETS = 0.9
+"""Share of the rows in which a sum goes on from the row before."""
+ROUNDED = 0.95
+"""Share of the rows in which a formula has to give the target up to its last digit."""
 BOTH_WAYS = 0.1
 """Share of the target's steps that go up, and that go down; what only grows goes with all else that does."""
 FEWEST_GROUPS = 3
 """Recordings in each of which a feature goes along with the target, on a scale of its own, by no accident."""
 CHANCE = 1e-4
 """Probability with which a value would go with one class by accident, below which it goes with no other."""
-COVERED = 0.9
+COVERED = 0.5
 """Share of a class from which on it is told by values that go with no other class."""
 MOST_COMPARED = 20
 """Columns of which each is compared with each, in search of two of which one is larger for one class."""
 PART = 0.01
 """Share of the target's deviation from which on a column is a part of it."""
+COARSE = 0.05
+"""Half of what a last digit counts, in deviations of the target, up to which its rounding leaves something to tell."""
 ROWS_PER_COLUMN = 10
 """Rows for each column without which several together tell any target."""
 MOST_COLUMNS = 100
@@ -55,7 +62,7 @@ MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """All rows, in the order of recordings and times: of each its recording, values and target, and what is known."""
 
     of: NDArray[np.int64]
@@ -71,18 +78,24 @@ class _Rows:
         both = self.observed[:count, column] & self.known[ahead:] & (self.of[:count] == self.of[ahead:])
         return self.values[:count][both, column], self.targets[ahead:][both]
 
-    def head(self, rows: int) -> "_Rows":
-        return _Rows(*(array[:rows] for array in vars(self).values()))
+    def head(self, rows: int) -> "Rows":
+        """The first rows."""
+        return Rows(*(array[:rows] for array in vars(self).values()))
 
 
-def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """A sentence for each feature that is suspected of being the target in disguise, and for several that tell it."""
-    rows = _rows(meaning, sequences)
+def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterator[str]:
+    """A sentence for each feature that is suspected of being the target in disguise, and for several that tell it.
+
+    Args:
+        meaning: of the table.
+        sequences: of the table.
+        found: where columns are put that a sentence has named.
+    """
+    rows = all_rows(meaning, sequences.recordings)
     way = "if it is not known when the prediction is made, leave it out (features: in a study)"
     # What a slow target says of its own next value is no leak, only what says more than that is.
     names = [feature.name for feature in meaning.feature_columns]
     own = correlation(*rows.pairs(names.index(meaning.target))) if meaning.forecasts else 0.0
-    found: set[str] = set()
     for column, name in enumerate(names):
         if how := _tells_target(meaning, *rows.pairs(column), least=max(LEAK, own)):
             found.add(meaning.sources[column])
@@ -100,7 +113,7 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     first = rows.head(MOST_ROWS)
     if meaning.classes is not None:
         yield from _compared(meaning, first, found)
-    past = _tells_itself(meaning, first)
+    past = tells_itself(meaning, first)
     for column, source in enumerate(meaning.sources):
         if source not in found and source != meaning.target and (how := _tells_row(meaning, first, column, past)):
             found.add(source)
@@ -109,8 +122,8 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         yield from _parts(meaning, first, found, past)
 
 
-def _rows(meaning: Meaning, sequences: Sequences) -> _Rows:
-    recordings = sequences.recordings
+def all_rows(meaning: Meaning, recordings: list[Recording]) -> Rows:
+    """All rows of some recordings; where there is one target for each, it is that of each of its rows."""
     lengths = [len(recording) for recording in recordings]
     if meaning.per == "sequence":
         each = [np.ravel(recording.targets)[0] for recording in recordings]
@@ -118,7 +131,7 @@ def _rows(meaning: Meaning, sequences: Sequences) -> _Rows:
     else:
         targets = np.concatenate([np.ravel(recording.targets) for recording in recordings])
         known = np.concatenate([recording.target_mask for recording in recordings])  # pyright: ignore
-    return _Rows(
+    return Rows(
         of=np.repeat(np.arange(len(recordings)), lengths),
         times=np.concatenate([recording.times for recording in recordings]),
         values=np.concatenate([recording.values for recording in recordings]),
@@ -128,7 +141,7 @@ def _rows(meaning: Meaning, sequences: Sequences) -> _Rows:
     )
 
 
-def _is_there_by_target(meaning: Meaning, rows: _Rows, column: int) -> str | None:
+def _is_there_by_target(meaning: Meaning, rows: Rows, column: int) -> str | None:
     """Whether a feature is there almost exactly where the target is of one class, or where it is not 0."""
     targets, classes = rows.targets[rows.known], meaning.classes
     there = rows.observed[rows.known, column].astype(np.float64)
@@ -163,7 +176,7 @@ def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any],
     return None
 
 
-def _tells_itself(meaning: Meaning, rows: _Rows) -> float:
+def tells_itself(meaning: Meaning, rows: Rows) -> float:
     """How well the target of an earlier row, or of the two rows before, tells the target, at best."""
     best = 0.0
     for back in range(1, min(PERIODS, len(rows.of) - 1) + 1):
@@ -184,25 +197,34 @@ def _tells_itself(meaning: Meaning, rows: _Rows) -> float:
     return max(best, correlation(last @ np.linalg.lstsq(last, now - now.mean())[0], now))
 
 
-def _tells_row(meaning: Meaning, rows: _Rows, column: int, past: float) -> str | None:
+def _tells_row(meaning: Meaning, rows: Rows, column: int, past: float) -> str | None:
     """Whether a feature is the target of a later row, or the target is its change or a copy on another scale."""
     here = _strength(meaning, *rows.pairs(column))
     for ahead in range(1, AHEAD + 1):
         values, targets = rows.pairs(column, ahead)
         if len(values) < len(rows.of) / 4:
             break
-        if _is_clear(_strength(meaning, values, targets), max(here, past)):
+        if is_clear(_strength(meaning, values, targets), max(here, past)):
             return (
                 f"tells {meaning.target!r} of {'the next row' if ahead == 1 else f'{ahead} rows later'} almost exactly"
             )
-    if meaning.kind != "regression":
-        return None
     there = rows.observed[:, column]
     steps = there[1:] & there[:-1] & (np.diff(rows.of) == 0)
     changes = np.diff(rows.values[:, column])
+    if meaning.kind == "classification":
+        both = steps & rows.known[1:]
+        if is_clear(_strength(meaning, changes[both], rows.targets[1:][both]), max(here, past)):
+            return f"tells {meaning.target!r} by its change from the row before"
+    if meaning.kind != "regression":
+        return None
     both = steps & rows.known[1:]
-    if _is_clear(correlation(changes[both], rows.targets[1:][both]), max(here, past)):
-        return f"tells {meaning.target!r}, which is its change from the row before"
+    before = rows.values[:-1, column]
+    for how, change in (("its change", changes), ("its relative change", changes / np.where(before, before, np.nan))):
+        there = both & np.isfinite(change)
+        if is_clear(correlation(change[there], rows.targets[1:][there]), max(here, past)):
+            return f"tells {meaning.target!r}, which is {how} from the row before"
+    if _adds_up(changes[both], rows.targets[1:][both]):
+        return f"adds up {meaning.target!r}, which is its change from the row before"
     both = steps & rows.known[1:] & rows.known[:-1]
     ways = np.sign(changes[both]), np.sign(np.diff(rows.targets)[both])
     if _go_together(*ways) and correlation(*map(_ranks, rows.pairs(column))) > LEAK:
@@ -214,6 +236,14 @@ def _tells_row(meaning: Meaning, rows: _Rows, column: int, past: float) -> str |
         if _goes_along_in_each(rows, column):
             return f"correlates with {meaning.target!r} almost perfectly within each {meaning.group!r}"
     return None
+
+
+def _adds_up(changes: NDArray[Any], targets: NDArray[Any]) -> bool:
+    """Whether targets are the changes of a sum that begins again now and then, as each month."""
+    near = 1e-6 * float(np.median(np.abs(targets))) if len(targets) else 0.0
+    equal = np.isclose(changes, targets, rtol=1e-6, atol=near)
+    several = len(np.unique(targets[equal & (targets != 0)])) >= ROWS_PER_COLUMN
+    return several and bool(equal.mean() >= RESETS and equal[targets != 0].mean() >= RESETS)
 
 
 def _is_in_steps(values: NDArray[Any], targets: NDArray[Any]) -> bool:
@@ -230,7 +260,7 @@ def _is_in_steps(values: NDArray[Any], targets: NDArray[Any]) -> bool:
     return bool((most[:-1] < least[1:]).all() or (least[:-1] > most[1:]).all())
 
 
-def _goes_along_in_each(rows: _Rows, column: int) -> bool:
+def _goes_along_in_each(rows: Rows, column: int) -> bool:
     """Whether a feature goes along with the target in all recordings, as what was computed from each of them does."""
     both = rows.observed[:, column] & rows.known
     of, values, targets = rows.of[both], rows.values[both, column], rows.targets[both]
@@ -247,7 +277,8 @@ def _strength(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any]) -> 
     return float(auroc(values, targets, len(meaning.classes)).max()) if len(values) else 0.0
 
 
-def _is_clear(strength: float, others: float) -> bool:
+def is_clear(strength: float, others: float) -> bool:
+    """Whether something tells the target almost perfectly, and far better than anything else does."""
     return strength > LEAK and CLEARLY * (1 - strength) < 1 - others
 
 
@@ -271,7 +302,7 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     return pl.Series(values).rank().to_numpy()
 
 
-def _values_of_classes(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
+def _values_of_classes(meaning: Meaning, rows: Rows, found: set[str]) -> Iterator[str]:
     """Columns with values that go with one class only and together tell it, as finer classes do, or flags of causes."""
     assert meaning.classes is not None
     known, count = rows.known, len(meaning.classes)
@@ -281,11 +312,16 @@ def _values_of_classes(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterat
     for place, source in enumerate(meaning.sources):
         column, there = rows.values[known, place], rows.observed[known, place]
         distinct = np.unique(column[there])
-        if source in found or len(distinct) > MOST_CATEGORIES or words.is_part(source):
+        if source in found or words.is_part(source):
             continue
-        # Of a category's column, 0 says nothing of its own.
-        for value in distinct[distinct != 0] if meaning.frame[source].dtype == pl.String else distinct:
-            rows_of = there & (column == value)
+        if len(distinct) > MOST_CATEGORIES:
+            # An amount that is 0, or missing, wherever there is none.
+            cases_of = [there & (column != 0)] if (column[there] == 0).any() else [] if there.all() else [there]
+        else:
+            # Of a category's column, 0 says nothing of its own.
+            of_text = meaning.frame[source].dtype == pl.String
+            cases_of = [there & (column == value) for value in (distinct[distinct != 0] if of_text else distinct)]
+        for rows_of in cases_of:
             one = targets[rows_of][0]
             # Rows that follow one another are one case.
             begins = np.diff(rows_of.astype(np.int8), prepend=0) > 0
@@ -302,11 +338,11 @@ def _values_of_classes(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterat
             yield (
                 f"leak suspect: {listed(sources)} {has} values that go with class {meaning.classes[one]!r} of "
                 f"{meaning.target!r} only, in {min(covered, 1):.0%} of its rows; if {they} not known when the "
-                "prediction is made, leave them out (features: in a study)"
+                f"prediction is made, leave {'it' if len(sources) == 1 else 'them'} out (features: in a study)"
             )
 
 
-def _compared(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
+def _compared(meaning: Meaning, rows: Rows, found: set[str]) -> Iterator[str]:
     """Two columns of which one is larger for one class, as a match is won by whoever has more goals."""
     assert meaning.classes is not None
     places = [
@@ -321,7 +357,7 @@ def _compared(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
         ranked = auroc(first - second, classes, len(meaning.classes))
         alone = [auroc(values, classes, len(meaning.classes)) for values in (first, second)]
         best = int(ranked.argmax())
-        if len(classes) and _is_clear(float(ranked[best]), max(float(ranks[best]) for ranks in alone)):
+        if len(classes) and is_clear(float(ranked[best]), max(float(ranks[best]) for ranks in alone)):
             names = meaning.sources[one], meaning.sources[other]
             found.update(names)
             yield (
@@ -332,7 +368,7 @@ def _compared(meaning: Meaning, rows: _Rows, found: set[str]) -> Iterator[str]:
             return
 
 
-def _parts(meaning: Meaning, rows: _Rows, found: set[str], past: float) -> Iterator[str]:
+def _parts(meaning: Meaning, rows: Rows, found: set[str], past: float) -> Iterator[str]:
     """Columns of which the target is a sum or a difference, or a product or a quotient."""
     numbers = [
         place
@@ -347,24 +383,51 @@ def _parts(meaning: Meaning, rows: _Rows, found: set[str], past: float) -> Itera
     if meaning.time is not None and meaning.frame[meaning.time].dtype.is_numeric():
         table, names = np.column_stack([table, rows.times]), [*names, meaning.time]
     table, targets = table[there], np.ravel(rows.targets)[there].astype(np.float64)
-    if (parts := _sum_of(table, targets, past)) is not None:
-        how = "a sum or a difference"
-    else:
-        positive = np.flatnonzero((table > 0).all(axis=0))
-        names = [names[place] for place in positive]
-        if not len(targets) or not (targets > 0).all():
-            return
-        parts, how = _sum_of(np.log(table[:, positive]), np.log(targets), past), "a product or a quotient"
-    if parts is not None:
-        of = listed([names[part] for part in parts])
+    if not len(targets):
+        return
+    digit = _half_digit(targets)
+    above = np.flatnonzero((table > 0).all(axis=0)) if (targets > 0).all() else np.zeros(0, dtype=np.int64)
+    every = np.arange(table.shape[1])
+    ways: list[tuple[str, NDArray[Any], Callable[[Any], Any], Any]] = [
+        ("a sum or a difference", every, np.positive, digit)
+    ]
+    if len(above):
+        ways.append(("a product or a quotient", above, np.log, digit / targets))
+    if (targets >= 0).all():
+        ways.append(("the root of a sum of squares", every, np.square, 2 * digit * targets))
+    for how, places, scale, near in ways:
+        parts = _sum_of(scale(table[:, places]), scale(targets), past, near)
+        if parts is None:
+            continue
+        of = [names[places[part]] for part in parts]
+        found.update(of)
         yield (
-            f"leak suspect: {counted(len(parts), 'column')} together ({of}) tell {meaning.target!r} almost exactly, as "
-            f"{how} of them; if they are not known when the prediction is made, leave one out (features: in a study)"
+            f"leak suspect: {counted(len(of), 'column')} together ({listed(of)}) tell {meaning.target!r} almost "
+            f"exactly, as {how} of them; if they are not known when the prediction is made, leave one out "
+            "(features: in a study)"
         )
+        return
 
 
-def _sum_of(table: NDArray[np.float64], targets: NDArray[np.float64], past: float) -> list[int] | None:
-    """The columns, at least two, of which the targets are a weighted sum; None where there are none."""
+def _half_digit(targets: NDArray[np.float64]) -> float:
+    """Half of what the last digit of rounded targets counts; 0 where they have many."""
+    for digits in range(5):
+        if np.mean(np.abs(targets * 10.0**digits - np.rint(targets * 10.0**digits)) < 1e-3) > ROUNDED:
+            return 0.5 * 10.0**-digits
+    return 0.0
+
+
+def _sum_of(
+    table: NDArray[np.float64], targets: NDArray[np.float64], past: float, near: float | NDArray[np.float64]
+) -> list[int] | None:
+    """The columns, at least two, of which the targets are a weighted sum; None where there are none.
+
+    Args:
+        table: the columns.
+        targets: what they may give.
+        past: how well the target's own past tells it.
+        near: how far targets may be off, as they were rounded.
+    """
     spread = np.ptp(table, axis=0) > 0 if len(table) else np.zeros(table.shape[1], dtype=bool)
     usable = np.flatnonzero(spread)[:MOST_COLUMNS]
     if len(usable) < 2 or len(targets) < ROWS_PER_COLUMN * (len(usable) + 1) or np.ptp(targets) == 0:
@@ -375,11 +438,15 @@ def _sum_of(table: NDArray[np.float64], targets: NDArray[np.float64], past: floa
     if len(parts) < 2:
         return None
     weights = np.linalg.lstsq(columns[:, parts], aim)[0]
-    strength = correlation(columns[:, parts] @ weights, aim)
+    sums = columns[:, parts] @ weights
+    strength = correlation(sums, aim)
+    # Of targets of few digits none is told exactly, but almost all up to these.
+    off = np.abs(sums - aim) * targets.std()
+    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= ROUNDED)
     parts = usable[parts]
     # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
     plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART
-    if strength <= TOGETHER or not (plain.all() or _is_clear(strength, past)):
+    if not (strength > TOGETHER or rounded) or not (plain.all() or is_clear(strength, past)):
         return None
     return [int(part) for part in parts]
 

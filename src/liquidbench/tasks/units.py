@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import groups
+from liquidbench.tasks import groups, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import listed
@@ -23,10 +23,22 @@ FEWEST_ROWS = 20
 """Rows of each unit, and distinct numbers of a column, that are no accident; also rows of a group."""
 FEWEST_IN_BLOCK = 7
 """Rows, as of a week, that are enough where the numbers go back to the first unit."""
+WIDTHS = (NEAR, 1, 20)
+"""Rows on either side that may say how large a change is."""
+SLACK = 1.5
+"""Times what is usual for another width than `NEAR` that levels may be off, as the one that moves least is chosen."""
 MOST_LEAPS = 6
 """Changes of units in one recording; what goes to and fro more often is a machine that is switched on and off."""
 LEAP = 1.5
 """Times as long as any other a step is, between rows before and after, where the unit changes."""
+FEWEST_SCATTERED, MOST_SCATTERED = 2, 0.4
+"""Rows in another unit here and there, and their share of all."""
+ALONE = 2.0
+"""Rows in another unit for each place where some are, up to which they are here and there."""
+SMALL = 0.05
+"""Least spread of such rows, as a share of how wide the rest is."""
+SCATTERED_ALIKE = 3.0
+"""`ALIKE` for the spread of such rows, of which a few say little."""
 SEPARATE = 0.98
 """Share of the numbers before a change that stays that are all below, or all above, as many of those after it."""
 USUAL = 0.98
@@ -38,30 +50,113 @@ ALIKE = 1.5
 """Times as large as those of the rest that the steps of numbers in another unit may be, once converted."""
 FEWEST_GROUPS = 5
 """Groups that say what is usual, so that another is odd."""
-FEW = 0.1
-"""Share of the groups up to which they are the odd ones."""
 FAR = 2.5
 """Standard deviations of the levels of all other groups between the nearest of them and an odd one."""
-AMONG = 2
-"""Standard deviations from the mean of all others within which a level is among them."""
-VARIED = 0.17
-"""Standard deviation of logarithms from which on levels may differ by factors, and few are far from the rest: `FAR`
-then counts twice."""
+
+
+class _Bounds(NamedTuple):
+    """How groups in another unit differ from the others.
+
+    Attributes:
+        few: share of the groups up to which they are the odd ones; one group always may be.
+        among: standard deviations from the mean of all others within which a converted level is among them.
+        alike: times as large as those of the rest that their steps may be, once converted.
+        close: share of the way that a factor moves levels, up to which they may then be off.
+        varied: standard deviation of logarithms from which on levels may differ by factors, and few are far from the
+            rest: `FAR` then counts twice.
+    """
+
+    few: float
+    among: float
+    alike: float
+    close: float
+    varied: float
+
+
+ANY = _Bounds(few=0.1, among=2.0, alike=ALIKE, close=0.25, varied=0.17)
+NAMED = _Bounds(few=1 / 6, among=3.5, alike=2.0, close=0.2, varied=np.inf)
+"""Bounds for all conversions, and for those that the name of a column makes likely."""
+TELLING = 4
+"""Factor from which on a conversion of the quantity that a name says is no difference between groups."""
 
 
 class _Conversion(NamedTuple):
-    """How numbers in another unit become those of the rest, on a scale on which that is a line."""
+    """How numbers in another unit become those of the rest, on a scale on which that is a line.
+
+    Attributes:
+        what: the units, in words.
+        quantity: that both are of; empty where numbers of any may differ so.
+        anywhere: whether it counts where the name of a column says no quantity.
+    """
 
     what: str
     slope: float
     shift: float
+    quantity: str = ""
+    anywhere: bool = True
+
+    def words(self, named: bool) -> str:
+        """The units, and the factor where no name says that they are likely."""
+        if named or not self.quantity or self.slope != 1.0:
+            return self.what
+        way = "large" if self.shift < 0 else "small"
+        return f"{self.what}: numbers {np.exp(abs(self.shift)):.4g} times as {way}"
+
+
+class _Fit(NamedTuple):
+    """A conversion that fits; the better it does, the earlier in order.
+
+    Attributes:
+        unnamed: whether the name says a quantity, and this is not its conversion.
+        away: how far levels are from what they should be, in relation to what is usual.
+        words: the conversion.
+    """
+
+    unnamed: bool
+    away: float
+    words: str
 
 
 class _Scale(NamedTuple):
-    """The numbers themselves, or their logarithms, on which factors are shifts."""
+    """The numbers themselves, or their logarithms, on which factors are shifts.
+
+    Attributes:
+        named: whether the conversions are those that count for a column whose name says its quantity.
+    """
 
     logarithmic: bool
     conversions: list[_Conversion]
+    named: bool = False
+
+    def for_quantities(self, quantities: frozenset[str]) -> "_Scale":
+        """This scale with the conversions that count for a column whose name says that it is one of these, or none."""
+        own = [conversion for conversion in self.conversions if conversion.quantity in quantities]
+        known = {(conversion.slope, conversion.shift) for conversion in own}
+        others = [
+            conversion
+            for conversion in self.conversions
+            if (conversion.anywhere if not quantities else not conversion.quantity)
+            and (conversion.slope, conversion.shift) not in known
+        ]
+        return self._replace(conversions=[*own, *others], named=bool(quantities))
+
+    def likely(self) -> "_Scale":
+        """This scale without the conversions that count anywhere, and that the name says nothing of."""
+        anywhere = [
+            conversion
+            for conversion in self.conversions
+            if self.named or not self.logarithmic or not conversion.quantity
+        ]
+        return self._replace(conversions=anywhere)
+
+    def telling(self) -> "_Scale":
+        """This scale with the conversions that a name makes likely, and that few differences of another kind equal."""
+        large = [
+            conversion
+            for conversion in self.conversions
+            if conversion.quantity and (not self.logarithmic or abs(conversion.shift) >= np.log(TELLING))
+        ]
+        return self._replace(conversions=large if self.named else [])
 
     def of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Numbers on this scale; None where it has none of them."""
@@ -77,7 +172,7 @@ class _Scale(NamedTuple):
         ratio: float,
         alike: float,
         share: float = 1.0,
-    ) -> list[tuple[float, str]]:
+    ) -> list[_Fit]:
         """The conversions that make odd numbers the same quantity as the rest, from the best on.
 
         Args:
@@ -87,48 +182,88 @@ class _Scale(NamedTuple):
             ratio: of the spread of odd numbers to that of the rest; 1 where there is none.
             alike: how far from 1 it may be, as a factor, once converted.
             share: of what a conversion moves, which levels may be off by then.
-
-        Returns:
-            For each how far levels are from what they should be, in relation to what is usual; and its words.
         """
         found = []
         grown = float(np.median(odd / rest)) if (odd * rest > 0).all() else 0.0
-        for what, slope, shift in self.conversions:
-            converted = slope * odd + shift
+        for conversion in self.conversions:
+            converted = conversion.slope * odd + conversion.shift
             away = float(np.abs(converted - rest).max())
-            alone = abs(np.log(slope * ratio))
+            alone = abs(np.log(conversion.slope * ratio))
             # What varies more as it is larger has grown; degrees of another scale do not.
             has_grown = not self.logarithmic and grown and abs(np.log(ratio / grown)) < alone
             if away <= min(usual, share * np.abs(converted - odd).min()) and alone <= np.log(alike) and not has_grown:
-                found.append((away / usual, what))
+                unnamed = self.named and not conversion.quantity
+                found.append(_Fit(unnamed, away / usual, conversion.words(self.named)))
         return sorted(found)
+
+
+_LINES = (
+    ("temperature", "°F", "°C", 1.8, 32.0),
+    ("temperature", "K", "°C", 1.0, 273.15),
+    ("temperature", "°F", "K", 1.8, -459.67),
+    ("signal", "mA of 4 to 20", "%", 0.16, 4.0),
+    ("HbA1c", "mmol/mol", "%", 10.93, -23.5),
+)
+"""Quantity, two units, and a and b, where a number x of the second unit is a x + b of the first."""
+_FACTORS = (
+    ("pressure", "hPa", "inHg", 33.8639),
+    ("pressure", "psi", "bar", 14.5038),
+    ("energy", "kWh", "m³ of gas", 10.55),
+    ("length", "ft", "m", 3.28084),
+    ("length", "cm", "in", 2.54),
+    ("mass", "lb", "kg", 2.20462),
+    ("glucose", "mg/dL", "mmol/L", 18.016),
+    ("creatinine", "µmol/L", "mg/dL", 88.42),
+)
+"""Quantity, two units, and how many of the first are one of the second."""
+_NAMED_FACTORS = (
+    ("pressure", "kPa", "psi", 6.89476),
+    ("pressure", "mmHg", "kPa", 7.50062),
+    ("pressure", "hPa", "mmHg", 1.33322),
+    ("pressure", "cmH2O", "mmHg", 1.35951),
+    ("speed", "km/h", "m/s", 3.6),
+    ("speed", "km/h", "mph", 1.609344),
+    ("speed", "km/h", "knots", 1.852),
+    ("speed", "knots", "m/s", 1.94384),
+    ("speed", "mph", "m/s", 2.23694),
+    ("energy", "kJ", "kcal", 4.184),
+    ("energy", "MJ", "kWh", 3.6),
+    ("force", "N", "lbf", 4.44822),
+    ("power", "hp", "kW", 1.34102),
+    ("power", "PS", "kW", 1.35962),
+    ("length", "mm", "in", 25.4),
+    ("length", "km", "mi", 1.609344),
+    ("mass", "g", "oz", 28.3495),
+    ("volume", "L", "gal", 3.78541),
+    ("flow", "L/min", "m³/h", 16.6667),
+    ("flow", "L/min", "gal/min", 3.78541),
+    ("cholesterol", "mg/dL", "mmol/L", 38.67),
+    ("triglycerides", "mg/dL", "mmol/L", 88.57),
+    ("bilirubin", "µmol/L", "mg/dL", 17.1),
+    ("urea", "mg/dL of nitrogen", "mmol/L", 2.801),
+    ("urea", "mg/dL", "mmol/L", 6.006),
+    ("haemoglobin", "g/L", "g/dL", 10.0),
+    ("haemoglobin", "g/dL", "mmol/L", 1 / 0.6206),
+    ("calcium", "mg/dL", "mmol/L", 4.008),
+    ("uric acid", "µmol/L", "mg/dL", 59.48),
+)
+"""Those that count only where a column's name says their quantity: of all together, some fit any change of level."""
 
 
 def _scales() -> tuple[_Scale, _Scale]:
     """The two scales with all conversions, each of them forth and back."""
     lines, shifts = [], []
-    for first, second, scale, offset in (
-        ("°F", "°C", 1.8, 32.0),
-        ("K", "°C", 1.0, 273.15),
-        ("°F", "K", 1.8, -459.67),
-    ):
-        # A number x of the second unit is scale x + offset of the first.
-        lines.append(_Conversion(f"{second}, the rest in {first}", scale, offset))
-        lines.append(_Conversion(f"{first}, the rest in {second}", 1 / scale, -offset / scale))
+    for quantity, first, second, scale, offset in _LINES:
+        more = quantity, quantity == "temperature"
+        lines.append(_Conversion(f"{second}, the rest in {first}", scale, offset, *more))
+        lines.append(_Conversion(f"{first}, the rest in {second}", 1 / scale, -offset / scale, *more))
     for factor in (10.0**6, 10.0**5, 10.0**4, 10.0**3, 10.0**2, 10.0, 3600.0, 60.0, 3.6):
         shifts.append(_Conversion(f"numbers {factor:,.10g} times as large as the rest", 1.0, -np.log(factor)))
         shifts.append(_Conversion(f"numbers {factor:,.10g} times as small as the rest", 1.0, np.log(factor)))
-    for small, large, factor in (
-        ("hPa", "inHg", 33.8639),
-        ("mg/dL", "mmol/L", 18.016),
-        ("µmol/L", "mg/dL", 88.42),
-        ("kWh", "m³ of gas", 10.55),
-        ("ft", "m", 3.28084),
-        ("cm", "in", 2.54),
-        ("lb", "kg", 2.20462),
-    ):
-        shifts.append(_Conversion(f"{small}, the rest in {large}", 1.0, -np.log(factor)))
-        shifts.append(_Conversion(f"{large}, the rest in {small}", 1.0, np.log(factor)))
+    for quantity, small, large, factor in (*_FACTORS, *_NAMED_FACTORS):
+        more = quantity, (quantity, small, large, factor) in _FACTORS
+        shifts.append(_Conversion(f"{small}, the rest in {large}", 1.0, -np.log(factor), *more))
+        shifts.append(_Conversion(f"{large}, the rest in {small}", 1.0, np.log(factor), *more))
     return _Scale(False, lines), _Scale(True, shifts)
 
 
@@ -149,13 +284,16 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         # 0 is the same in most units.
         gone = np.isnan(numbers) | (numbers == 0) | np.isin(numbers, meaning.sentinels.get(name, []))
         rows = [part[~gone[part]] for part in recordings]
-        if said := _in_rows(meaning, rows, numbers) or _in_groups(meaning, keys, numbers, ~gone):
+        quantities = words.quantities(name)
+        scales = [scale.for_quantities(quantities) for scale in SCALES]
+        said = _in_rows(meaning, scales, rows, numbers) or _here_and_there(meaning, scales, rows, numbers)
+        if said or (said := _in_groups(meaning, scales, keys, numbers, ~gone)):
             yield f"{name!r} {said}; bring all of it to one unit"
 
 
-def _such_as(found: list[tuple[float, str]]) -> str:
+def _such_as(found: list[_Fit]) -> str:
     """The conversions that fit, in words: which it is, is a guess."""
-    return f"as it seems (such as {', or '.join(what for _, what in found[:2])})"
+    return f"as it seems (such as {', or '.join(fit.words for fit in found[:2])})"
 
 
 # Rows
@@ -167,12 +305,14 @@ class _Change(NamedTuple):
     first: int
     last: int | None
     blocks: int
-    found: list[tuple[float, str]]
+    found: list[_Fit]
 
 
-def _in_rows(meaning: Meaning, recordings: list[NDArray[np.int64]], numbers: NDArray[np.float64]) -> str:
+def _in_rows(
+    meaning: Meaning, scales: list[_Scale], recordings: list[NDArray[np.int64]], numbers: NDArray[np.float64]
+) -> str:
     """From which row on, or in which blocks, numbers are in another unit, in words."""
-    changes = [(rows, found) for rows in recordings if (found := _change(numbers[rows]))]
+    changes = [(rows, found) for rows in recordings if (found := _change(scales, numbers[rows]))]
     if not changes:
         return ""
     rows, change = changes[0]
@@ -185,12 +325,57 @@ def _in_rows(meaning: Meaning, recordings: list[NDArray[np.int64]], numbers: NDA
     return f"is in another unit from {first} to {last}, {_such_as(change.found)}{more}"
 
 
-def _change(numbers: NDArray[np.float64]) -> _Change | None:
+def _here_and_there(
+    meaning: Meaning, scales: list[_Scale], recordings: list[NDArray[np.int64]], numbers: NDArray[np.float64]
+) -> str:
+    """Which rows, here and there, are in another unit than the rows beside them, in words."""
+    rows = np.concatenate(recordings)
+    if len(rows) < 2 * FEWEST_ROWS or len(np.unique(numbers[rows])) < FEWEST_ROWS:
+        return ""
+    places = np.arange(len(rows))
+    for scale in scales:
+        values = scale.of(numbers[rows])
+        if values is None or (odd := _set_apart(values)) is None:
+            continue
+        wide = float(np.ptp(values[~odd]))
+        found = scale.fitting(
+            values[odd],
+            np.interp(places[odd], places[~odd], values[~odd]),
+            usual=wide,
+            ratio=float(max(values[odd].std(), SMALL * wide) / values[~odd].std()),
+            alike=SCATTERED_ALIKE,
+        )
+        if found:
+            first = int(rows[odd][meaning.row[rows[odd]].argmin()])
+            return (
+                f"is in another unit in {int(odd.sum())} rows here and there, the first of them {meaning.at(first)}, "
+                f"{_such_as(found)}"
+            )
+    return ""
+
+
+def _set_apart(values: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """The fewer of two sets of numbers with a gap between that is wider than either; None where there are none.
+
+    They stand alone or nearly so: a machine that is switched on stays so for a while.
+    """
+    inner = np.unique(values)
+    cut = int(np.diff(inner).argmax()) + 1
+    odd = values >= inner[cut]
+    odd = odd if 2 * odd.sum() <= len(odd) else ~odd
+    if not FEWEST_SCATTERED <= odd.sum() <= MOST_SCATTERED * len(odd) or len(np.unique(values[odd])) < 2:
+        return None
+    places = int((np.diff(odd.astype(int), prepend=0) == 1).sum())
+    wide = inner[cut] - inner[cut - 1] > max(np.ptp(values[odd]), np.ptp(values[~odd])) > 0
+    return odd if wide and np.ptp(values[~odd]) and odd.sum() <= ALONE * places else None
+
+
+def _change(scales: list[_Scale], numbers: NDArray[np.float64]) -> _Change | None:
     """Where the numbers of a recording are in another unit for good or for a while, if they are."""
     if len(numbers) < 2 * FEWEST_ROWS or len(np.unique(numbers)) < FEWEST_ROWS:
         return None
     medians = pl.Series(numbers).rolling_median(NEAR).to_numpy()[NEAR - 1 :]
-    changes = [_change_on(scale, numbers, medians) for scale in SCALES]
+    changes = [_change_on(scale, numbers, medians) for scale in scales]
     return min((change for change in changes if change), key=lambda change: change.found[0], default=None)
 
 
@@ -206,35 +391,63 @@ def _change_on(scale: _Scale, numbers: NDArray[np.float64], medians: NDArray[np.
         [place - reach + int(steps[place - reach - 1 : place + reach].argmax()) for place in _leaps(moves)], dtype=int
     )
     lengths = np.diff([0, *places, len(numbers)])
-    if not len(places) or lengths.min() < (FEWEST_ROWS if len(places) == 1 else NEAR):
+    if not len(places) or lengths.min() < (FEWEST_IN_BLOCK if len(places) == 1 else NEAR):
         return None
     odd = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    if len(places) > 1:
-        odd = ~odd if 2 * odd.sum() > len(odd) else odd
-    elif not _are_separate(numbers[odd], numbers[~odd]):
+    # Fewer rows of one unit at the beginning are the odd ones, as they are at the end.
+    if 2 * odd.sum() > len(odd) and (len(places) > 1 or lengths[0] < FEWEST_ROWS):
+        odd = ~odd
+    if len(places) == 1 and not _are_separate(numbers[odd], numbers[~odd]):
         return None
+    if len(places) == 1 and lengths.min() < FEWEST_ROWS:
+        scale = scale.likely()
     within = ~np.isin(np.arange(1, len(numbers)), places)
     spread, rest = steps[within & odd[1:]].mean(), steps[within & ~odd[1:]].mean()
-    # Where all rows that a move is of are in the unit of the rest.
-    calm = ~np.lib.stride_tricks.sliding_window_view(odd, 2 * NEAR).any(axis=1)
-    if odd.sum() < FEWEST_IN_BLOCK or not calm.any() or not spread or not rest:
+    if odd.sum() < FEWEST_IN_BLOCK or not spread or not rest:
         return None
-    sides = np.stack((levels[places - NEAR], levels[places]))
+    # Lines are few, and seldom fit by chance.
+    sides, usual = _sides(whole, places, odd, WIDTHS if scale.logarithmic else (NEAR,))
+    if not usual:
+        return None
     turned = odd[places].astype(int)
     found = scale.fitting(
         np.take_along_axis(sides, turned[None], axis=0)[0],
         np.take_along_axis(sides, 1 - turned[None], axis=0)[0],
-        usual=float(np.quantile(moves[calm], USUAL)),
+        usual=usual,
         ratio=float(spread / rest),
-        # A few steps say less of how large they are.
-        alike=ALIKE ** max(1.0, (FEWEST_ROWS / odd.sum()) ** 0.5),
-        share=CLOSE if scale.logarithmic else 1.0,
+        alike=_alike(ALIKE, int(odd.sum())),
+        share=(CLOSE if scale.logarithmic else 1.0) * min(1.0, odd.sum() / FEWEST_ROWS),
     )
     if not found:
         return None
     starts = np.flatnonzero(np.diff(odd.astype(int), prepend=0) == 1)
     ends = np.flatnonzero(np.diff(odd.astype(int), append=0) == -1)
-    return _Change(int(starts[0]), int(ends[0]) if len(places) > 1 else None, len(starts), found)
+    return _Change(
+        int(starts[0]), int(ends[0]) if ends[0] < len(odd) - 1 or len(places) > 1 else None, len(starts), found
+    )
+
+
+def _sides(
+    numbers: NDArray[np.float64], places: NDArray[np.int64], odd: NDArray[np.bool_], widths: tuple[int, ...]
+) -> tuple[NDArray[np.float64], float]:
+    """Levels before and after each place, (2, places), of as many rows as move least elsewhere; and how much they do.
+
+    Where each number is much like the one before, few rows say best what the next are; many do where they are noise.
+    """
+    shortest = int(np.diff([0, *places, len(numbers)]).min())
+    best = np.zeros((2, len(places))), 0.0
+    for width in widths:
+        if width > shortest:
+            continue
+        levels = pl.Series(numbers).rolling_median(width).to_numpy()[width - 1 :]
+        moves = np.abs(levels[width:] - levels[:-width])
+        # Where all rows that a move is of are in the unit of the rest.
+        calm = moves[~np.lib.stride_tricks.sliding_window_view(odd, 2 * width).any(axis=1)]
+        usual = float(np.quantile(calm, USUAL)) if len(calm) >= FEWEST_ROWS else 0.0
+        usual *= 1.0 if width == NEAR else SLACK
+        if usual and (not best[1] or usual < best[1]):
+            best = np.stack((levels[places - width], levels[places])), usual
+    return best
 
 
 def _are_separate(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
@@ -263,6 +476,7 @@ def _leaps(moves: NDArray[np.float64]) -> list[int]:
 
 def _in_groups(
     meaning: Meaning,
+    scales: list[_Scale],
     keys: dict[tuple[str, ...], NDArray[np.int64]],
     numbers: NDArray[np.float64],
     there: NDArray[np.bool_],
@@ -277,21 +491,24 @@ def _in_groups(
             level=pl.col("x").median(),
             spread=change,
             least=pl.col("x").min(),
+            rows=pl.len(),
             logs=logs.diff().abs().drop_nulls().mean(),
         )
         if each.height <= FEWEST_GROUPS:
             continue
         level = each["level"].to_numpy()
-        best: tuple[list[tuple[float, str]], NDArray[np.int64]] | None = None
-        for scale in SCALES:
+        best: tuple[list[_Fit], NDArray[np.int64]] | None = None
+        for scale in scales:
             levels = None if scale.logarithmic and (each["least"] <= 0).any() else scale.of(level)
             spreads = each["logs" if scale.logarithmic else "spread"].fill_null(0.0).to_numpy()
             if levels is None:
                 continue
-            for odd in _apart(levels, scale.logarithmic):
-                found = _fitting_groups(scale, levels, spreads, odd)
-                if found and (best is None or found[0] < best[0][0]):
-                    best = found, np.flatnonzero(odd)
+            rows = each["rows"].to_numpy()
+            for conversions, bounds in ((scale, ANY), (scale.telling(), NAMED)):
+                for odd in _apart(levels, bounds, scale.logarithmic):
+                    found = _fitting_groups(conversions, bounds, levels, spreads, rows, odd)
+                    if found and (best is None or found[0] < best[0][0]):
+                        best = found, np.flatnonzero(odd)
         if best is not None:
             found, odd = best
             rows = places[np.isin(codes[places], each["group"].to_numpy()[odd])]
@@ -306,26 +523,31 @@ def _in_groups(
     return ""
 
 
-def _apart(levels: NDArray[np.float64], logarithmic: bool) -> Iterator[NDArray[np.bool_]]:
+def _apart(levels: NDArray[np.float64], bounds: _Bounds, logarithmic: bool) -> Iterator[NDArray[np.bool_]]:
     """Few groups whose levels are far above, or far below, those of all others."""
     order = np.argsort(levels)
     gaps = np.diff(levels[order])
-    few = max(int(FEW * len(levels)), 1)
+    few = max(int(bounds.few * len(levels)), 1)
     for upper in (True, False):
         gap = int(gaps[-few:].argmax()) + len(gaps) - few if upper else int(gaps[:few].argmax())
         odd = np.zeros(len(levels), dtype=bool)
         odd[order[gap + 1 :] if upper else order[: gap + 1]] = True
         rest = levels[~odd]
         deviation = float(rest.std(ddof=1))
-        far = FAR * (1 + 2 / len(rest)) * (2 if logarithmic and deviation > VARIED else 1)
+        far = FAR * (1 + 2 / len(rest)) * (2 if logarithmic and deviation > bounds.varied else 1)
         # Set points, of which several groups have the same, are chosen.
         if len(rest) >= FEWEST_GROUPS and gaps[gap] > far * deviation > 0 and 2 * len(np.unique(rest)) > len(rest):
             yield odd
 
 
 def _fitting_groups(
-    scale: _Scale, levels: NDArray[np.float64], spreads: NDArray[np.float64], odd: NDArray[np.bool_]
-) -> list[tuple[float, str]]:
+    scale: _Scale,
+    bounds: _Bounds,
+    levels: NDArray[np.float64],
+    spreads: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    odd: NDArray[np.bool_],
+) -> list[_Fit]:
     """The conversions that bring the levels of odd groups among those of the others, and their spreads too."""
     rest = levels[~odd]
     vary = bool(np.median(spreads[odd]) and np.median(spreads[~odd]))
@@ -335,7 +557,13 @@ def _fitting_groups(
     return scale.fitting(
         levels[odd],
         np.full(odd.sum(), rest.mean()),
-        usual=AMONG * float(rest.std(ddof=1)),
+        usual=bounds.among * float(rest.std(ddof=1)),
         ratio=float(np.median(spreads[odd]) / np.median(spreads[~odd])) if vary else 1.0,
-        alike=ALIKE,
+        alike=_alike(bounds.alike, int(rows[odd].min())),
+        share=bounds.close if scale.logarithmic else 1.0,
     )
+
+
+def _alike(ratio: float, rows: int) -> float:
+    """How far from 1 the ratio of two spreads may be, as a factor, where one is that of rows that may be few."""
+    return ratio ** max(1.0, (FEWEST_ROWS / rows) ** 0.5)

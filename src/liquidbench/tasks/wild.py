@@ -1,0 +1,316 @@
+"""Cells of a user's table that are far from all others of their column: wild ones, lost signs, numbers that wrapped.
+
+Several wild cells raise the standard deviation by which they would be judged, and so hide one another. `_far` compares
+them with the rest instead: the gap to it has to be wider than the rest is wide, and on a scale of logarithms wider than
+the rest's own tail, or any amount, count or rainfall would have some.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks import dates
+from liquidbench.tasks.meaning import Meaning
+from liquidbench.tasks.sequences import Sequences, known_targets
+from liquidbench.tasks.task import Scaler
+from liquidbench.wording import counted
+
+OUTLIER = 20
+"""Standard deviations from its mean beyond which a value is suspected of being an error."""
+OUTLIER_SHARE = 0.8
+"""Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
+be many deviations from a mean and deviation that it has a part in."""
+
+FEWEST = 12
+"""Distinct numbers of the rest, on the side of the wild ones, that say how far numbers go."""
+MOST_ALONE = 0.05
+"""Share of the rows up to which wild cells are no other state, if they stand alone."""
+MOST_TOGETHER = 5
+"""Rows one after another, with the few that a column may have, up to which they are no other state."""
+ALONE = 1.5
+"""Wild rows for each place where some are, up to which they stand alone."""
+FAR = 5
+"""Times as far from the median as all others on their side that wild cells are."""
+GAP = 1.5
+"""Times the range of the rest that the gap between is wide."""
+FEW = 3
+"""Wild cells from which on they have to be very far off, or like the rest but for a decimal point."""
+VERY_FAR = 20
+"""Times the range of the rest that the gap is then wide."""
+ALIKE = 0.1
+"""Range of wild cells that are alike, as a share of how far they are from the median."""
+FEW_EVEN, EVEN = 5, 0.25
+"""Wild rows that stand at even distances by no accident; and the deviation of these, as a share of their mean, up to
+which they are even."""
+
+MOST_TURNED = 0.2
+"""Share of the rows up to which a sign is the odd one."""
+FAR_FROM_0 = 0.2
+"""Least distance from 0, as a share of the greatest, of numbers that have one sign."""
+SMOOTH = 0.6
+"""Mean step from row to row, as a share of that between any two rows, up to which numbers follow one another."""
+AS_ELSEWHERE = 2.5
+"""Times as long as elsewhere that a step may be where a sign turns, or a number wraps."""
+
+ENDS = tuple((2.0**bits / 10**digits, digits) for bits in (16, 32) for digits in range(4)) + ((256.0, 0),)
+"""Where negative numbers wrap, and how many decimals those have that do."""
+WRAPPED = 0.2
+"""Range of numbers, once unwrapped, as a share of what they wrap at; up to half of it would be possible."""
+WRAPPED_FEW = 0.02
+"""The same where few have: a wild number may be near any end."""
+ACROSS_0 = 0.25
+"""Gap across 0, as a share of their range, up to which unwrapped numbers go on there."""
+ONE_WAY = 0.75
+"""Share of the steps in one direction from which on numbers count, and begin again at the end."""
+FEWEST_OF_A_BYTE = 6
+"""Rows near either end of a byte's range that are no accident."""
+PILED = 0.25
+"""Share of the rows at either end of a byte's range from which on it is clipped there."""
+
+
+def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A sentence for each column of which some cells are far from all others."""
+    codes = meaning.codes()
+    found: set[str] = set()
+    for name in dict.fromkeys((*meaning.sources, meaning.target)):
+        column = meaning.frame[name]
+        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
+            continue
+        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        rows = np.flatnonzero(~np.isnan(numbers) & ~np.isin(numbers, meaning.sentinels.get(name, [])))
+        # Numbers that are all the same distance off, such as wrapped ones, would be wild ones too.
+        for look in (_wrapped, _turned, _wild):
+            if len(rows) and (said := look(meaning, numbers[rows], rows, codes[rows])):
+                found.add(name)
+                yield f"{_named(meaning, name)} {said}"
+                break
+    yield from _outliers(meaning, sequences, found)
+    if meaning.kind == "regression" and meaning.target not in found:
+        yield from _outlying_targets(meaning, sequences)
+
+
+def _named(meaning: Meaning, name: str) -> str:
+    return f"target {name!r}" if name == meaning.target and not meaning.forecasts else f"{name!r}"
+
+
+def _first(meaning: Meaning, rows: NDArray[np.int64]) -> int:
+    """Place of the row that stands first in the file."""
+    return int(meaning.row[rows].argmin())
+
+
+# Wild cells
+
+
+def _wild(
+    meaning: Meaning, numbers: NDArray[np.float64], rows: NDArray[np.int64], codes: NDArray[np.int64]
+) -> str | None:
+    """Numbers far above or below all others, in words."""
+    if len(numbers) < FEWEST:
+        return None
+    away = numbers - np.median(numbers)
+    sides = list(_far(away)), list(_far(-away))
+    odd = np.zeros(len(numbers), dtype=bool)
+    for side, other in (sides, sides[::-1]):
+        for places in side:
+            # Those on the other side must not make the rest wide.
+            rest = np.delete(numbers, np.concatenate((places, *other[:1])))
+            if _are_errors(numbers[places], rest, rows[places], codes[places]):
+                odd[places] = True
+                break
+    if not odd.any():
+        return None
+    wild, rest = numbers[odd], numbers[~odd]
+    first = _first(meaning, rows[odd])
+    reaches = f"reaches {wild[first]:.4g} in {meaning.at(int(rows[odd][first]))}"
+    if len(wild) > 1:
+        reaches += f", and {counted(len(wild) - 1, 'more row')} {'are' if len(wild) > 2 else 'is'} as wild"
+    lost = ", such as a decimal point that was lost" if _power_of_ten(wild, rest) else ""
+    return (
+        f"{reaches}, while all others are {rest.min():.4g} to {rest.max():.4g}: check for errors in the data{lost}, "
+        "and empty or correct such cells"
+    )
+
+
+def _far(away: NDArray[np.float64]) -> Iterator[NDArray[np.int64]]:
+    """The places of numbers that are much farther from the median than all others on their side, the most first."""
+    most = max(dates.few(len(away)), int(MOST_ALONE * len(away)))
+    distances = np.sort(away[away > 0])[::-1]
+    # Of numbers that come again and again there are fewer than of rows.
+    distinct = np.count_nonzero(np.diff(distances)) + 1
+    most = min(most, distinct - FEWEST)
+    if most < 1:
+        return
+    last, following = distances[:most], distances[1 : most + 1]
+    # Of few numbers, the second is often far from the first.
+    tail = (1.2 + 12 / distinct) * np.log(np.maximum(following / np.median(distances), 1))
+    far = (last >= FAR * following) & (np.log(last / following) > tail)
+    for distance in last[far][::-1]:
+        yield np.flatnonzero(away >= distance)
+
+
+def _are_errors(
+    wild: NDArray[np.float64], rest: NDArray[np.float64], rows: NDArray[np.int64], codes: NDArray[np.int64]
+) -> bool:
+    """Whether numbers are far from all others as errors are, and not as another state, such as that of a motor."""
+    gap = float(max(wild.min() - rest.max(), rest.min() - wild.max()))
+    if gap <= GAP * np.ptp(rest):
+        return False
+    order, count = np.argsort(rows), len(rows)
+    apart = np.diff(rows[order])
+    starts = np.flatnonzero(np.append(True, (apart > 1) | (np.diff(codes[order]) != 0)))
+    longest = int(np.diff(starts, append=count).max())
+    if count > ALONE * len(starts) and (count > dates.few(count + len(rest)) or longest > MOST_TOGETHER):
+        return False
+    if count > 1 and not np.ptp(wild) or count >= FEW_EVEN and apart.std() <= EVEN * apart.mean():
+        return False
+    # Spikes of all sizes are a tail that is seldom seen.
+    scattered = np.ptp(wild) > ALIKE * (gap + np.ptp(wild)) and gap > VERY_FAR * np.ptp(rest)
+    return count < FEW or bool(scattered) or _power_of_ten(wild, rest)
+
+
+def _power_of_ten(wild: NDArray[np.float64], rest: NDArray[np.float64]) -> bool:
+    """Whether wild numbers are like the rest but for a power of ten, where the rest leaves no choice of it."""
+    least, most = np.sort(np.abs((rest.min(), rest.max())))
+    if rest.min() * rest.max() <= 0 or most >= 10 * least or not wild.all():
+        return False
+    shrunk = np.abs(wild) / 10 ** np.round(np.log10(np.abs(wild) / np.abs(np.median(rest))))
+    if not ((shrunk >= least) & (shrunk <= most)).all():
+        return False
+    return len(wild) < FEW or bool(shrunk.std() > 0.3 * rest.std())
+
+
+# Signs
+
+
+def _turned(
+    meaning: Meaning, numbers: NDArray[np.float64], rows: NDArray[np.int64], codes: NDArray[np.int64]
+) -> str | None:
+    """Numbers that are the mirror image of the others, in words."""
+    negative = numbers < 0
+    odd = negative if 2 * negative.sum() <= len(numbers) else ~negative
+    sizes, count = np.abs(numbers), int(odd.sum())
+    if not 0 < count <= MOST_TURNED * len(numbers) or sizes.min() < FAR_FROM_0 * sizes.max():
+        return None
+    usual = sizes[~odd]
+    if sizes[odd].min() < usual.min() or sizes[odd].max() > usual.max() or np.ptp(usual) < ALIKE * usual.max():
+        return None
+    places = np.flatnonzero(odd)
+    together = (np.diff(rows[places]) == 1) & (np.diff(codes[places]) == 0)
+    alone = count <= ALONE * (count - together.sum())
+    if count > (MOST_ALONE * len(numbers) if alone else dates.few(len(numbers))) and not _go_on(sizes, odd, codes):
+        return None
+    first = int(rows[odd][_first(meaning, rows[odd])])
+    return (
+        f"is {'negative' if odd is negative else 'positive'} in {counted(count, 'row')}, the first of them "
+        f"{meaning.at(first)}, and else {numbers[~odd].min():.4g} to {numbers[~odd].max():.4g}, of which those are the "
+        "mirror image: check whether their sign was lost or turned"
+    )
+
+
+def _go_on(sizes: NDArray[np.float64], odd: NDArray[np.bool_], codes: NDArray[np.int64]) -> bool:
+    """Whether numbers follow one another from row to row, and go on so where odd ones begin and end."""
+    within = np.diff(codes) == 0
+    switch = np.diff(odd.astype(np.int8)) != 0
+    steps = np.abs(np.diff(sizes))
+    there, elsewhere = steps[within & switch], steps[within & ~switch]
+    if not len(there) or not len(elsewhere):
+        return False
+    # Between any two numbers, by the mean of the distances of those of a normal distribution.
+    usual = 2 / np.pi**0.5 * sizes.std()
+    return bool(elsewhere.mean() <= SMOOTH * usual and there.mean() <= AS_ELSEWHERE * elsewhere.mean())
+
+
+# Numbers that wrapped
+
+
+def _wrapped(
+    meaning: Meaning, numbers: NDArray[np.float64], rows: NDArray[np.int64], codes: NDArray[np.int64]
+) -> str | None:
+    """Negative numbers that were read as large positive ones, in words."""
+    if len(numbers) < FEWEST or numbers.min() < 0:
+        return None
+    inner = np.unique(numbers)
+    if len(inner) < FEWEST:
+        return None
+    cut = int(np.diff(inner).argmax()) + 1
+    low, high = inner[:cut], inner[cut:]
+    for end, digits in ENDS:
+        above, below = float(low[-1]), end - float(high[0])
+        odd = numbers > above
+        few = min(odd.sum(), (~odd).sum()) < FEW
+        if (
+            high[-1] >= end
+            or above + below > (WRAPPED_FEW if few else WRAPPED) * end
+            or end - high[-1] + low[0] > ACROSS_0 * (above + below)
+        ):
+            continue
+        # The few are nearer to 0, once unwrapped, than the others go.
+        fewer, more = (below, above) if 2 * odd.sum() <= len(odd) else (above, below)
+        scaled = inner * 10**digits
+        if fewer > more or np.abs(scaled - scaled.round()).max() > 1e-6 * end:
+            continue
+        whole = np.where(odd, numbers - end, numbers)
+        steps = np.diff(whole)[np.diff(codes) == 0]
+        steps = steps[steps != 0]
+        if not len(steps) or max(np.mean(steps > 0), np.mean(steps < 0)) >= ONE_WAY:
+            continue
+        if end == 256 and not _is_of_a_byte(numbers, whole, odd, codes):
+            continue
+        first = int(rows[odd][_first(meaning, rows[odd])])
+        least = f"{high[0]:.6g} to " * (len(high) > 1)
+        return (
+            f"is {least}{high[-1]:.6g} in {counted(int(odd.sum()), 'row')}, the first of them "
+            f"{meaning.at(first)}, and else {low[0] + 0.0:.4g} to {above:.4g}, with nothing between, as negative "
+            f"numbers are that wrapped: subtract {end:.10g} from them"
+        )
+    return None
+
+
+def _is_of_a_byte(
+    numbers: NDArray[np.float64], whole: NDArray[np.float64], odd: NDArray[np.bool_], codes: NDArray[np.int64]
+) -> bool:
+    """Whether small numbers beside those near 255 are negative ones and not bright ones, say, beside dark ones."""
+    piled = max(np.mean(numbers == 0), np.mean(numbers == 255)) > PILED
+    return min(odd.sum(), (~odd).sum()) >= FEWEST_OF_A_BYTE and not piled and _go_on(whole, odd, codes)
+
+
+# By standard deviations
+
+
+def _outliers(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterator[str]:
+    """Training values so far from the others that they alone set the scale of their feature."""
+    values = np.concatenate([recording.values for recording in sequences.splits["train"]])
+    observed = np.concatenate([recording.observed for recording in sequences.splits["train"]])
+    # What may mean that there is no value is warned of already, and would hide what is far from the others.
+    for column, source in enumerate(meaning.sources):
+        observed[:, column] &= ~np.isin(values[:, column], meaning.sentinels.get(source, []))
+    distances = np.abs(Scaler.fit(values, observed).standardise(values)) * observed
+    for column, feature in enumerate(meaning.feature_columns):
+        here = values[observed[:, column], column]
+        # A flag that is seldom set is far from its mean, and right.
+        if meaning.sources[column] in found or len(np.unique(here)) <= 2:
+            continue
+        row = int(distances[:, column].argmax())
+        distance = float(distances[row, column])
+        if distance > OUTLIER or distance**2 > OUTLIER_SHARE * len(here):
+            yield (
+                f"{feature.name!r} reaches {values[row, column]:.4g}, {distance:.0f} standard deviations from its "
+                "mean: check for errors in the data"
+            )
+
+
+def _outlying_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    targets = known_targets(sequences.splits["train"], meaning.per).reshape(-1)
+    targets = targets[~np.isin(targets, meaning.sentinels.get(meaning.target, []))]
+    spread = float(targets.std()) if len(targets) else 0.0
+    if not spread:
+        return
+    distances = np.abs(targets - targets.mean()) / spread
+    worst = int(distances.argmax())
+    if distances[worst] > OUTLIER or distances[worst] ** 2 > OUTLIER_SHARE * len(targets):
+        yield (
+            f"target {meaning.target!r} reaches {targets[worst]:.4g} in training, {distances[worst]:.0f} standard "
+            "deviations from its mean, by which errors are measured: check for errors in the data"
+        )
