@@ -753,6 +753,29 @@ def test_numbers_that_stand_apart_are_suspects(case):
     assert {(suspect.value, suspect.count) for suspect in found} == {(value, odd.count(value)) for value in odd}
 
 
+@pytest.mark.parametrize("between", ["", "# Run", ";;"])
+def test_lines_that_part_the_rows_into_blocks_are_warned_of(tmp_path, between):
+    blocks = ["\n".join(f"{row};{row * 7 % 11};{row * 5 % 13}" for row in range(12)) for _ in range(4)]
+    path = tmp_path / "mine.csv"
+    for count, expected in ((4, 1), (2, 0)):
+        path.write_text("a;b;c\n" + f"\n{between}\n".join(blocks[:count]))
+        found = columns.read(path).warnings
+        said = "lines without cells, the first of them line 14, part the rows into 4 blocks"
+        assert sum(line.startswith(said) for line in found) == (expected if between != ";;" else 0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_zeros_here_and_there_are_suspects_and_those_of_a_machine_that_is_off_are_not(share):
+    draws = np.random.default_rng(4)
+    skin = draws.integers(16, 43, 400).astype(float)
+    skin[draws.random(400) < share] = 0
+    (suspect,) = columns.sentinels(pl.Series(skin))
+    assert (suspect.value, suspect.least, suspect.most) == (0, 16, 42)
+    if share > 0.3:
+        power = np.where(np.arange(400) % 50 < 50 * share, 0, draws.integers(40, 60, 400)).astype(float)
+        assert columns.sentinels(pl.Series(power)) == []
+
+
 @pytest.mark.parametrize("month", ["{month:02d}.{year}", "{year}.{month:02d}"])
 def test_months_with_points_say_nothing_of_the_decimal_mark(month, read):
     def row(number):
@@ -1508,3 +1531,34 @@ def test_few_shortened_numbers_are_missing_with_a_warning(read):
     # Distances of races are categories.
     found = read(lines(lambda row: f"{stamp(row)},{5 * (row % 2 + 1)}K", "when,race\n"))
     assert not found.spoilt and found.frame["race"].n_unique() == 2
+
+
+def test_a_dash_for_zero_is_warned_of(tmp_path):
+    path = tmp_path / "mine.csv"
+    for zero, expected in (("-", 1), ("0", 0), ("", 0)):
+        cells = [zero if row % 4 == 0 else str(9 + row % 50) for row in range(100)]
+        path.write_text("cases,x\n" + "\n".join(f"{cell},{row}.5" for row, cell in enumerate(cells)))
+        found = columns.read(path).warnings
+        assert (
+            sum("'-' in 25 cells of 'cases' counts as missing, and no cell is 0" in line for line in found) == expected
+        )
+
+
+def test_a_decimal_mark_that_reads_as_one_between_thousands_is_warned_of(tmp_path):
+    path = tmp_path / "mine.csv"
+    cells = [f"24,{310 + row}" if row % 20 == 3 else f"25.{row % 90 + 10}" for row in range(200)]
+    path.write_text("t;m\n" + "\n".join(f"{row};{cell}" for row, cell in enumerate(cells)))
+    (warning,) = [line for line in columns.read(path).warnings if "between thousands" in line]
+    assert "('24,313' is 24313), in 10 cells alone, and all others are 25.99 at most" in warning
+
+
+def test_a_column_may_have_any_name(tmp_path):
+    draws = np.random.default_rng(0)
+    for name in ("count", "value", "len", "literal", "index"):
+        numbers = draws.integers(12, 26, 200).astype(float)
+        numbers[::50] = -1
+        frame = pl.DataFrame({name: numbers, "x": draws.normal(size=200), "y": draws.normal(size=200)})
+        path = tmp_path / f"{name}.csv"
+        frame.write_csv(path)
+        for target in (name, "y"):
+            assert table.load({"table": str(path), "target": target}).name == name

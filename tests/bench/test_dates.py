@@ -458,15 +458,32 @@ def test_a_cell_among_many_that_is_no_date_is_missing_and_named():
 @pytest.mark.parametrize(
     "cells",
     [
-        ["1. Januar 2024", "2. Februar 2024", "3. März 2024"],
-        ["1 janvier 2024", "2 février 2024", "5 juillet 2024"],
-        ["1 de enero de 2024", "3 de agosto de 2024"],
-        ["01-Mrz-2024", "02-Mai-2024", "03-Okt-2024", "04-Apr-2024"],
-        ["mars 2024", "mai 2024", "juin 2024"],
+        ["1. tammikuuta 2024", "2. helmikuuta 2024", "3. maaliskuuta 2024"],
+        ["1 stycznia 2024", "2 lutego 2024", "5 lipca 2024"],
+        ["01-Şub-2024", "02-Haz-2024", "03-Eyl-2024", "04-Apr-2024"],
+        ["września 2024", "czerwca 2024", "maja 2024"],
     ],
 )
 def test_months_in_other_languages_are_refused_in_words(cells):
-    assert read(cells * 10).question.startswith("names of months are read in English, and '")
+    assert read(cells * 10).question.startswith("names of months are read in English, German, French")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1. Januar 2024", "2. Februar 2024", "3. März 2024", "4. Dezember 2024"], [(1, 1), (2, 2), (3, 3), (12, 4)]),
+        (["1 janvier 2024", "2 février 2024", "5 juillet 2024", "6 août 2024"], [(1, 1), (2, 2), (7, 5), (8, 6)]),
+        (["1 de enero de 2024", "3 de agosto de 2024"], [(1, 1), (8, 3)]),
+        (["01-Mrz-2024", "02-Mai-2024", "03-Okt-2024", "04-Apr-2024"], [(3, 1), (5, 2), (10, 3), (4, 4)]),
+        (["2 gen 2024", "3 mag 2024", "4 ott 2024"], [(1, 2), (5, 3), (10, 4)]),
+        (["2 mrt 2024", "3 mei 2024"], [(3, 2), (5, 3)]),
+        (["mars 2024", "mai 2024", "juin 2024"], [(3, 1), (5, 1), (6, 1)]),
+        (["1 Fev 2024", "2 Mai 2024", "3 Out 2024"], [(2, 1), (5, 2), (10, 3)]),
+    ],
+)
+def test_months_are_read_in_several_languages(cells, expected):
+    dates = read(cells * 10).column.head(len(cells)).to_list()
+    assert [(date.month, date.day) for date in dates] == expected
 
 
 @pytest.mark.parametrize(

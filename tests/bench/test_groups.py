@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from variants import some
 
-from liquidbench.tasks import groups, table, words
+from liquidbench.tasks import groups, hidden_groups, table, words
 from liquidbench.tasks.task import SPLITS, check
 
 
@@ -733,7 +733,7 @@ PANELS = {
     "waves": ("pidp", "wave", lambda who, step: step + 1),
     "years from various ones on": ("gvkey", "fyear", lambda who, step: 2000 + who * 7 % 3 + step),
     "visits by name": ("RID", "VISCODE", lambda who, step: ["bl", "m06", "m12", "m24", "m36", "m48"][step]),
-    "weeks": ("rat", "week", lambda who, step: 4 * step),
+    "weeks": ("ferret", "week", lambda who, step: 4 * step),
 }
 
 
@@ -1253,7 +1253,7 @@ def test_recordings_that_were_written_together_are_found(case):
     frame, why = TOGETHER[case]
     frame = frame.drop("n", strict=False)
     time = "when" if "when" in frame.columns else None
-    assert groups.interleaved(frame, "y", time) == {frame.columns[0]: why}
+    assert hidden_groups.interleaved(frame, "y", time) == {frame.columns[0]: why}
 
 
 def one(name, values, rows=400, **columns):
@@ -1290,13 +1290,13 @@ BY_ITSELF = {
 @pytest.mark.parametrize("case", BY_ITSELF)
 def test_what_comes_back_by_itself_tells_no_recordings_apart(case):
     frame = BY_ITSELF[case]
-    assert groups.interleaved(frame, "y", "when" if "when" in frame.columns else None) == {}
+    assert hidden_groups.interleaved(frame, "y", "when" if "when" in frame.columns else None) == {}
 
 
 def test_of_names_for_the_same_recordings_the_finest_and_first_is_told():
     frame = written_together("room", "ABCD")
     twin = frame.with_columns(called=pl.col("room").str.to_lowercase(), floor=pl.col("room").is_in(["A", "B"]) + 1)
-    assert list(groups.interleaved(twin.select("floor", *frame.columns, "called"), "y", None)) == ["room"]
+    assert list(hidden_groups.interleaved(twin.select("floor", *frame.columns, "called"), "y", None)) == ["room"]
 
 
 def test_recordings_that_were_written_together_are_warned_of(guess):
@@ -1375,6 +1375,89 @@ def test_numbers_of_recordings_in_blocks_are_warned_of_whatever_their_name(guess
         lines = guess(frame if timed else frame.drop("time"))[1]
         (warning,) = [line for line in lines if f"value of {name!r} stand together" in line]
         assert warning.endswith(f"--group {name} keeps them apart")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(1, 9),
+        np.arange(4500, 4510),
+        [682488, 680878, 705546, 628458, 839636, 518642, 546267],
+        [106, 155, 174, 285, 332],
+    ],
+    ids=["from 1", "one after another", "one pair close", "rising"],
+)
+@pytest.mark.parametrize("timed", [True, False])
+def test_numbers_of_recordings_without_pauses_are_warned_of(guess, values, timed):
+    frame = blocks(values, pause=0.0).rename({"number": "fa"})
+    lines = guess(frame if timed else frame.drop("time"))[1]
+    assert sum("value of 'fa' stand together" in line for line in lines) == 1
+
+
+def test_what_adds_up_numbers_no_recordings(guess):
+    draws = np.random.default_rng(5)
+    tips = np.cumsum(draws.random(600) < 0.05)
+    frame = pl.DataFrame({"tips": tips, "x": draws.normal(size=600), "y": draws.normal(size=600)})
+    assert not any("stand together" in line for line in guess(frame)[1])
+
+
+def test_numbers_given_out_that_come_back_are_warned_of(guess):
+    order = np.repeat([2207, 3391, 1182, 4410, 1182, 2207, 3391, 4410, 3391], 20)
+    frame = pl.DataFrame({"wer": order, "x": np.sin(np.arange(180)), "y": np.cos(3 * np.arange(180))})
+    (line,) = [line for line in guess(frame)[1] if "look as if they were given out" in line]
+    assert line.startswith("warning: the numbers of 'wer' (1182, 2207, 3391 and 1 more)")
+    # Set points are round, or near one another.
+    for points in ({2207: 1500, 3391: 3000, 1182: 750, 4410: 2250}, {2207: 1501, 3391: 1503, 1182: 1504, 4410: 1506}):
+        other = frame.with_columns(pl.col("wer").replace_strict(points))
+        assert not any("given out" in line for line in guess(other)[1])
+
+
+def test_places_and_ages_that_change_together_are_warned_of(guess):
+    draws = np.random.default_rng(2)
+    of_rows = np.repeat(np.arange(7), 30)
+    content = {"x": draws.normal(size=210), "y": draws.normal(size=210)}
+    where = {"lat": (47 + draws.random(7)).round(3)[of_rows], "lon": (8 + draws.random(7)).round(3)[of_rows]}
+    flags = {f"who_{k}": (of_rows == k).astype(int) for k in range(7)}
+    said = "change together, in 6 rows, and are the same in between, as where 7 recordings stand one below another"
+    for columns in (where, flags):
+        (line,) = [line for line in guess(pl.DataFrame(columns | content))[1] if "change together" in line]
+        assert said in line
+    (line,) = [
+        line for line in guess(pl.DataFrame({"lat": where["lat"]} | content))[1] if "recordings stand one" in line
+    ]
+    assert line.startswith("warning: 'lat' changes, in 6 rows, and is the same in between")
+    # Not where they come back, or change one after the other.
+    back = {name: np.concatenate([values, values]) for name, values in (where | content).items()}
+    slow = where | {"lon": np.roll(where["lon"], 5)}
+    for columns in (back, slow | content):
+        assert not any("change together" in line for line in guess(pl.DataFrame(columns))[1])
+
+
+def test_a_column_for_each_subject_is_a_wide_table(guess):
+    draws = np.random.default_rng(1).normal(size=(6, 200)).round(2)
+    for names in ([f"subj{k:02d}" for k in range(6)], [f"{what}_P{k}" for k in range(3) for what in ("hr", "eda")]):
+        frame = pl.DataFrame(dict(zip(names, draws, strict=True)))
+        lines = guess(frame, target=names[0])[1]
+        assert sum("the table looks wide: 6 columns are numbered as subjects are" in line for line in lines) == 1
+    sensors = pl.DataFrame({f"s{k}": draws[k] for k in range(6)})
+    assert not any("looks wide" in line for line in guess(sensors, target="s0")[1])
+
+
+def test_subjects_within_the_names_of_recordings_are_warned_of(guess):
+    names = [f"S{who}_walk_{trial}" for who in range(6) for trial in range(4)]
+    frame = pl.DataFrame(
+        {"recording": np.repeat(names, 12), "x": np.sin(np.arange(288)), "y": np.cos(3 * np.arange(288))}
+    )
+    mapping, lines = guess(frame)
+    assert mapping["group"] == "recording"
+    (line,) = [line for line in lines if "share a part of their names" in line]
+    assert "'S0_walk_0' and 'S0_walk_1'" in line and "(6 parts, 24 names)" in line
+    pattern = re.search(r"extract\(r'(.*)'\), and", line)[1]
+    whose = frame["recording"].str.extract(pattern)
+    assert whose.unique(maintain_order=True).to_list() == [f"S{who}" for who in range(6)]
+    mapping, lines = guess(frame.with_columns(whose=whose), group=["whose", "recording"])
+    assert mapping["group"] == ["whose", "recording"]
+    assert not any("share a part of their names" in line for line in lines)
 
 
 SLOW = {
@@ -1570,3 +1653,26 @@ def test_currencies_are_units(guess):
 def test_flags_are_no_identifiers_and_a_number_sign_is_a_number(guess):
     assert words.is_named("subject#") and words.is_named("Pump station #") and words.is_named("run")
     assert not words.is_named("is_run") and not words.is_named("has_file")
+
+
+def test_a_group_that_is_the_mean_of_all_others_is_warned_of(guess):
+    draws = np.random.default_rng(6)
+    of_region = 20 + 5 * draws.normal(size=(6, 60))
+    for first, expected in (
+        (of_region[1:].mean(axis=0), 1),
+        (of_region[1:].mean(axis=0) + 2 * draws.normal(size=60), 0),
+    ):
+        values = np.vstack([first[None], of_region[1:]])
+        frame = pl.DataFrame(
+            {
+                "region": np.repeat(["Bund", *"ABCDE"], 60),
+                "day": np.tile(np.arange(60), 6),
+                "x": values.ravel().round(2),
+                "y": draws.normal(size=360).round(2),
+            }
+        )
+        lines = guess(frame, time="day", group="region")[1]
+        assert sum("'Bund' of 'region' is the mean of all others in 'x'" in line for line in lines) == expected
+    # Storks that fly together are no means of one another.
+    together = frame.with_columns(x=50 + 0.1 * pl.col("day") + pl.Series(0.01 * draws.normal(size=360)))
+    assert not any("all others" in line for line in guess(together, time="day", group="region")[1])

@@ -38,170 +38,6 @@ def frame_of(**columns):
     return pl.DataFrame({"time": when, **columns})
 
 
-def later(row, values, convert):
-    return np.where(np.arange(len(values)) < row, values, convert(values))
-
-
-UNITS = {
-    "Celsius to Fahrenheit": (12 + 4 * signal(1), lambda x: 1.8 * x + 32, "°F, the rest in °C"),
-    "Kelvin to Celsius": (288 + 3 * signal(2), lambda x: x - 273.15, "°C, the rest in K"),
-    "Wh to MWh": (4e6 * np.exp(0.3 * signal(3)), lambda x: x / 1e6, "numbers 1,000,000 times as small as the rest"),
-    "percent to shares": (60 + 4 * signal(4), lambda x: x / 100, "numbers 100 times as small as the rest"),
-    "noise in g, then in kg": (
-        500 + 60 * signal(5, keeps=0),
-        lambda x: x / 1000,
-        "numbers 1,000 times as small as the rest",
-    ),
-    "mg/dL to mmol/L": (120 * np.exp(0.2 * signal(6)), lambda x: x / 18.016, "mmol/L, the rest in mg/dL"),
-}
-
-
-@pytest.mark.parametrize(("values", "convert", "what"), UNITS.values(), ids=UNITS)
-@pytest.mark.parametrize("row", [130, 370])
-def test_a_unit_that_changes_midway_is_warned_of(warnings, values, convert, what, row):
-    mixed = later(row, values, convert).round(6)
-    for columns in ({"level": mixed, "y": signal(9).round(3)}, {"other": signal(9).round(3), "level": mixed}):
-        target = "y" if "y" in columns else "level"
-        (warning,) = [warning for warning in warnings(frame_of(**columns), target) if "another unit" in warning]
-        assert warning.startswith(f"'level' goes on in another unit from line {row + 2} on, as it seems (")
-        assert what in warning
-
-
-def test_units_are_looked_at_within_each_recording(warnings):
-    values = np.concatenate([later(60, 20 + 2 * signal(seed, 100), lambda x: 1.8 * x + 32) for seed in range(5)])
-    frame = pl.DataFrame(
-        {
-            "machine": np.repeat([f"m{k}" for k in range(5)], 100),
-            "t": np.tile(np.arange(100), 5),
-            "temp": values.round(3),
-        }
-    ).with_columns(y=pl.Series(signal(7, 500).round(3)))
-    (warning,) = [warning for warning in warnings(frame) if "another unit" in warning]
-    assert "'temp' goes on in another unit from line 62 on" in warning and "and so in 4 more recordings" in warning
-
-
-def within(blocks, values, convert):
-    rows = np.arange(len(values))
-    odd = np.any([(first <= rows) & (rows < end) for first, end in blocks], axis=0)
-    return np.where(odd, convert(values), values)
-
-
-BLOCKS = {
-    "°F for a while": (12 + 4 * signal(1), lambda x: 1.8 * x + 32, [(298, 419)], "°F, the rest in °C"),
-    "Wh for a week": (np.exp(0.2 * signal(3)), lambda x: 1000 * x, [(98, 105)], "1,000 times as large"),
-    "three blocks in mmol/L": (
-        120 * np.exp(0.2 * signal(6)),
-        lambda x: x / 18.016,
-        [(40, 90), (150, 200), (300, 340)],
-        "mmol/L, the rest in mg/dL",
-    ),
-    "K, not at first": (9 + 3 * signal(2), lambda x: x + 273.15, [(0, 30), (200, 260)], "K, the rest in °C"),
-}
-
-
-@pytest.mark.parametrize(("values", "convert", "blocks", "what"), BLOCKS.values(), ids=BLOCKS)
-def test_blocks_of_rows_in_another_unit_are_warned_of(warnings, values, convert, blocks, what):
-    rows = 700
-    values = np.concatenate((values, values[::-1]))[:rows]
-    frame = frame_of(level=within(blocks, values, convert).round(6), y=signal(9, rows).round(3))
-    (warning,) = [warning for warning in warnings(frame) if "another unit" in warning]
-    first, end = blocks[0]
-    assert warning.startswith(
-        f"'level' is in another unit from line {first + 2} to line {end + 1}, as it seems (such as "
-    )
-    assert what in warning and warning.endswith("bring all of it to one unit")
-    assert (f"and {len(blocks) - 1} more time" in warning) == (len(blocks) > 1)
-
-
-ROWS_EACH = 40
-
-
-def of_groups(levels, convert, odd, spread=0.0):
-    """A table of groups at these levels, of which some are converted, and their own variation."""
-    values = [level + spread * signal(n, ROWS_EACH) for n, level in enumerate(levels)]
-    values = [convert(x) if n in odd else x for n, x in enumerate(values)]
-    return pl.DataFrame(
-        {
-            "station": np.repeat([f"s{n}" for n in range(len(levels))], ROWS_EACH),
-            "t": np.tile(np.arange(ROWS_EACH), len(levels)),
-            "level": np.concatenate(values).round(6),
-            "y": signal(99, ROWS_EACH * len(levels)).round(3),
-        }
-    )
-
-
-def draws(seed, groups):
-    """Levels of groups, of deviation 1, without the extremes."""
-    return np.random.default_rng(seed).permutation(np.linspace(-1.5, 1.5, groups))
-
-
-GROUPS = {
-    "a station in °F": (12 + 2 * draws(0, 20), lambda x: 1.8 * x + 32, [7], 3, "°F, the rest in °C"),
-    "two stations in K": (12 + 2 * draws(1, 20), lambda x: x + 273.15, [3, 4], 3, "K, the rest in °C"),
-    "a patient's glucose": (130 + 20 * draws(2, 15), lambda x: x / 18.016, [11], 8, "mmol/L, the rest in mg/dL"),
-    "a constant weight": (75 + 7 * draws(3, 12), lambda x: x * 2.20462, [5], 0, "lb, the rest in kg"),
-    "Wh of three meters": (np.exp(0.5 * draws(4, 30)), lambda x: 1000 * x, [2, 9, 21], 0.05, "1,000 times as large"),
-}
-
-
-@pytest.mark.parametrize(("levels", "convert", "odd", "spread", "what"), GROUPS.values(), ids=GROUPS)
-def test_groups_in_another_unit_are_warned_of(warnings, levels, convert, odd, spread, what):
-    frame = of_groups(levels, convert, odd, spread)
-    (warning,) = [warning for warning in warnings(frame, group="station") if "another unit" in warning]
-    named = ", ".join(f"s{n}" for n in odd)
-    start = (
-        f"'level' is in another unit in 'station' {named} (from line {odd[0] * ROWS_EACH + 2} on) than in all others"
-    )
-    assert warning.startswith(start) and what in warning
-    # Rows that are sorted by time have another first one.
-    mixed = frame.sort("t", maintain_order=True)
-    (warning,) = [warning for warning in warnings(mixed, group="station") if "another unit" in warning]
-    assert f"{named} (from line {odd[0] + 2} on)" in warning
-
-
-def test_two_conversions_that_fit_are_both_named(warnings):
-    frame = of_groups(100 * np.exp(0.15 * draws(5, 14)), lambda x: 2.4 * x, [6], 2)
-    (warning,) = [warning for warning in warnings(frame, group="station") if "another unit" in warning]
-    assert "such as lb, the rest in kg, or cm, the rest in in" in warning
-
-
-SAME_UNIT_GROUPS = {
-    "shops of different size": (np.exp(np.linspace(0, 5, 20)), 0.1),
-    "a shop above all others": (np.exp([*np.linspace(0, 3, 15), 4.5]), 0.1),
-    "a warm room": ([*(20 + draws(6, 11)), 55], 1),
-    "two kinds of machine": ([*(5 + draws(7, 8)), *(50 + 10 * draws(8, 8))], 0.3),
-    "set points": ([1, 1, 1, 1, 1, 10, 1, 1], 0),
-}
-
-
-@pytest.mark.parametrize(("levels", "spread"), SAME_UNIT_GROUPS.values(), ids=SAME_UNIT_GROUPS)
-def test_groups_that_differ_are_in_one_unit(warnings, levels, spread):
-    frame = of_groups(np.array(levels, dtype=float), None, [], spread)
-    assert not [warning for warning in warnings(frame, group="station") if "another unit" in warning]
-
-
-SAME_UNIT = {
-    "a random walk": 50 + np.cumsum(signal(1, keeps=0)),
-    "growth": np.exp(np.linspace(0, 7, ROWS) + 0.05 * signal(2)),
-    "a ramp over 273": np.linspace(0, 546, ROWS) + signal(3),
-    "a set point": later(200, 20 + 0.2 * signal(4), lambda x: x + 15),
-    "a machine that was switched on": later(200, 5 + 0.5 * signal(5, keeps=0), lambda x: x + 495),
-    "decay": 1000 * np.exp(-np.arange(ROWS) / 60) * (1 + 0.05 * signal(6)),
-    "a machine on and off": 5 + 495 * (np.arange(ROWS) % 100 < 40) + signal(8),
-    "a pump at two speeds": np.where(np.arange(ROWS) % 100 < 40, 10, 1) * np.exp(0.05 * signal(10)),
-    "seasons": 12 + 20 * np.sin(np.arange(ROWS) / 40) + signal(11),
-    "a warm week": within([(150, 200)], 15 + signal(12), lambda x: x + 18),
-    "days and nights": np.where(np.arange(ROWS) % 96 < 40, 1.0, 30.0) * np.exp(0.2 * signal(13)),
-    "counts": np.random.default_rng(7).poisson(later(200, np.full(ROWS, 4.0), lambda x: 10 * x)).astype(float),
-}
-
-
-@pytest.mark.parametrize("values", SAME_UNIT.values(), ids=SAME_UNIT)
-def test_what_grows_or_steps_is_in_one_unit(warnings, values):
-    frame = frame_of(level=values.round(5), y=signal(9).round(3))
-    assert not [warning for warning in warnings(frame) if "another unit" in warning]
-
-
 def test_a_meter_that_was_replaced_is_warned_of(warnings):
     used = np.abs(signal(3)) / 4
     total = np.cumsum(used) + 8200
@@ -301,12 +137,100 @@ def test_rows_in_the_order_of_the_target_are_warned_of(warnings):
         assert not [warning for warning in warnings(other) if "sorted by the target" in warning]
 
 
-def test_a_last_row_of_sums_is_dropped(warnings, tmp_path):
-    frame = frame_of(x=(signal(1) + 9).round(2), z=(signal(2) + 9).round(1), y=(signal(3) + 9).round(2)).drop("time")
-    total = frame.sum().with_columns(pl.all().round(2))
-    found = warnings(pl.concat([frame, total]))
-    assert any("line 422 holds the sums of all rows above" in warning for warning in found)
-    assert table.load({"table": str(tmp_path / "mine.csv"), "target": "y"}).warnings == tuple(found)
-    # Nor is one that is near the sums, or the sum of one column among others.
-    for other in (total * 1.01, total.with_columns(x=9.0, z=9.0)):
-        assert not any("holds the sums" in warning for warning in warnings(pl.concat([frame, other])))
+def test_a_clock_that_falls_back_to_its_first_date_is_warned_of(warnings):
+    frame = frame_of(x=signal(1).round(3), y=signal(2).round(3))
+    reset = [datetime(2000, 1, 1) + timedelta(minutes=15 * row) for row in range(200)]
+    fallen = frame.with_columns(time=pl.Series([*frame["time"][:-200], *reset]))
+    (warning,) = [line for line in warnings(fallen) if "times leap" in line]
+    assert "to 2023-03-02 00:00:00 in line 2, further than all rows" in warning
+    # Years with a gap of years are no such clock.
+    yearly = frame.with_columns(time=pl.Series([datetime(1500 + row, 1, 1) for row in range(ROWS)]))
+    assert not any("times leap" in line for line in warnings(yearly))
+
+
+def test_an_amount_of_one_class_only_is_suspected(warnings):
+    draws = np.random.default_rng(3)
+    left = (np.arange(ROWS) % 7 == 0).astype(int)
+    refund = np.where((left == 1) & (draws.random(ROWS) < 0.8), draws.gamma(2, 20, ROWS).round(2), 0.0)
+    for amount in (refund, [float(value) or None for value in refund]):
+        frame = frame_of(x=signal(1).round(3), refund=amount, y=left)
+        (warning,) = [line for line in warnings(frame) if "refund" in line and "leak suspect" in line]
+        assert "goes with class '1'" in warning or "go with class '1' of 'y' only" in warning
+    # One that others have too, now and then.
+    usual = np.where(draws.random(ROWS) < 0.1, 5.0, refund)
+    assert not any("leak suspect: 'refund'" in line for line in warnings(frame_of(x=signal(1), refund=usual, y=left)))
+
+
+FORMULAS = {
+    "the length of a vector": (
+        np.hypot,
+        0,
+        "2 columns together ('a', 'b') tell 'y' almost exactly, as the root of a sum",
+    ),
+    "an index of two": (
+        lambda a, b: 70 * a / b**2,
+        12,
+        "('a', 'b') tell 'y' almost exactly, as a product or a quotient",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORMULAS)
+def test_a_formula_of_features_is_suspected_though_it_is_rounded(warnings, case):
+    formula, offset, said = FORMULAS[case]
+    a, b = (offset + 2 * signal(seed, keeps=0).round(2) for seed in (1, 2))
+    frame = frame_of(c=signal(3, keeps=0).round(3), a=a, b=b, y=formula(a, b).round(2))
+    (warning,) = [line for line in warnings(frame, kind="regression") if "together" in line]
+    assert said in warning and "'c'" not in warning
+    noisy = frame.with_columns(y=frame["y"] + pl.Series(0.3 * signal(4, keeps=0)))
+    assert not any("together" in line for line in warnings(noisy, kind="regression"))
+
+
+def test_what_the_target_is_the_change_of_is_suspected_in_more_forms(warnings):
+    price = 100 * np.exp(np.cumsum(0.01 * signal(1, keeps=0)))
+    growth = np.append(0, np.diff(price) / price[:-1]).round(5)
+    frame = frame_of(x=signal(2).round(3), price=price.round(4), y=growth)
+    assert any("'price' tells 'y', which is its relative change" in line for line in warnings(frame))
+    up = frame.with_columns(y=pl.Series((growth > 0).astype(int)))
+    assert any("'price' tells 'y' by its change" in line for line in warnings(up))
+    sales = np.abs(signal(3, keeps=0)).round(2)
+    so_far = np.concatenate([np.cumsum(part) for part in np.split(sales, 7)]).round(2)
+    of_month = frame_of(x=signal(2).round(3), so_far=so_far, y=sales)
+    assert any("'so_far' adds up 'y'" in line for line in warnings(of_month))
+    assert not any("adds up" in line for line in warnings(of_month.with_columns(y=pl.Series(signal(4).round(2)))))
+
+
+def test_a_target_that_all_groups_share_is_warned_of(warnings):
+    hours = [START + timedelta(hours=hour) for hour in range(80)]
+    frame = pl.DataFrame(
+        {
+            "sensor": np.repeat([f"s{k}" for k in range(5)], 80),
+            "time": hours * 5,
+            "x": np.random.default_rng(1).normal(size=400).round(3),
+            "y": np.tile(signal(2, 80).round(3), 5),
+        }
+    )
+    (warning,) = [line for line in warnings(frame) if "is the same of all 'sensor'" in line]
+    assert "at 80 of 80 times" in warning and "table.pivot" in warning
+    own = frame.with_columns(y=pl.Series(np.random.default_rng(3).normal(size=400).round(3)))
+    assert not any("is the same of all" in line for line in warnings(own))
+
+
+def test_dates_of_birth_are_not_the_time_of_rows(warnings, tmp_path):
+    born = [START - timedelta(days=int(days)) for days in np.random.default_rng(1).integers(7000, 30000, ROWS)]
+    frame = frame_of(x=signal(1).round(3), y=signal(2).round(3)).drop("time")
+    for name in ("date_of_birth", "Erstzulassung", "hire_date"):
+        found = warnings(frame.with_columns(pl.Series(name, born)))
+        assert any(f"{name!r} is named like a date of whom or what a row is" in line for line in found)
+        assert table.complete({"table": str(tmp_path / "mine.csv"), "target": "y"})[0]["time"] is None
+
+
+def test_years_of_two_figures_in_the_future_are_warned_of(warnings):
+    frame = frame_of(x=signal(1).round(3), y=signal(2).round(3))
+    months = [
+        f"{'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split()[row % 12]}-{50 + row // 12}" for row in range(420)
+    ]
+    (warning,) = [line for line in warnings(frame.with_columns(time=pl.Series(months))) if "in the future" in line]
+    assert "years of two figures that are read as up to 2068" in warning
+    recent = [month.replace(month[4:], f"{int(month[4:]) - 30:02d}") for month in months[:60]]
+    assert not any("in the future" in line for line in warnings(frame[:60].with_columns(time=pl.Series(recent))))

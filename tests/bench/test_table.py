@@ -769,7 +769,13 @@ def test_a_value_far_from_all_others_is_warned_of(save, rows):
     pressure[50] = 1e9
     seldom = [row in (60, rows - 30) for row in range(rows)]
     _, lines = guess(save(series(rows, pressure=pressure, seldom=seldom)), "label")
-    # One value against n - 1 others that hardly differ is the root of n - 1 deviations off.
+    rest = np.delete(pressure, 50)
+    assert said(lines, "warning").startswith(
+        f"warning: 'pressure' reaches 1e+09 in line 52, while all others are {rest.min():.4g} to {rest.max():.4g}: "
+    )
+    # Of few distinct numbers it is by deviations: one value against n - 1 others that hardly differ is the root of
+    # n - 1 of them off.
+    _, lines = guess(save(series(rows, pressure=pressure.round(), seldom=seldom)), "label")
     train = int(re.search(r"the first (\d+) rows are training", said(lines, "split"))[1])
     assert said(lines, "warning") == (
         f"warning: 'pressure' reaches 1e+09, {math.sqrt(train - 1):.0f} standard deviations from its mean: check for "
@@ -1652,7 +1658,7 @@ def test_a_target_that_sets_the_scale_of_the_errors_is_warned_of(save, value):
     target[20] = value
     path = save(frame.with_columns(y=pl.Series(target)).select("when", "z", "y"))
     _, lines = guess(path, "y")
-    assert said(lines, "warning: ").startswith(f"warning: target 'y' reaches {value:.4g} in training, ")
+    assert said(lines, "warning: ").startswith(f"warning: target 'y' reaches {value:.4g} in line 22, ")
     _, lines = guess(save(frame.with_columns(y="x").select("when", "z", "y")), "y")
     assert not [line for line in lines if line.startswith("warning")]
 
@@ -1733,11 +1739,54 @@ def test_a_column_of_parts_is_no_feature(save, parts):
     )
     mapping, lines = guess(save(frame), "y")
     assert mapping["features"] == ["x", "colour"]
-    assert "left out: 'set' names the parts of a split" in lines
+    assert "left out: 'set' names the parts of a split (--features asks for it)" in lines
     assert said(lines, "warning: 'set' names the parts of a split, which is not used")
 
 
-@pytest.mark.parametrize("name", ["fold", "CV_fold", "kfold", "fold_id"])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("is_test", [0, 1]),
+        ("isTrain", [True, False]),
+        ("train", [1, 0]),
+        ("out_of_sample", [0.0, 1.0]),
+        ("partition", ["calibration", "holdout"]),
+        ("data_set", ["trn", "tst", "val"]),
+        ("Usage", ["Public", "Private"]),
+        ("split", ["A", "B", "C"]),
+    ],
+)
+def test_a_split_of_the_user_is_no_feature_under_many_names(save, name, values):
+    rows = np.arange(300)
+    columns = {"x": np.sin(rows), name: [values[row // 100 % len(values)] for row in rows], "y": np.cos(rows * 3)}
+    mapping, lines = guess(save(pl.DataFrame(columns)), "y")
+    assert mapping["features"] == ["x"]
+    assert said(lines, f"warning: {name!r} names the parts of a split, which is not used")
+    assert guess(save(pl.DataFrame(columns)), "y", features=["x", name])[0]["features"] == ["x", name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("test", [0, 1]), ("train", [4, 17, 22]), ("set", ["red", "blue"]), ("usage", ["high", "low"])]
+)
+def test_a_column_that_is_no_split_is_a_feature(save, name, values):
+    rows = np.arange(300)
+    columns = {"x": np.sin(rows), name: [values[row * 7 % 11 % len(values)] for row in rows], "y": np.cos(rows * 3)}
+    assert guess(save(pl.DataFrame(columns)), "y")[0]["features"] == ["x", name]
+
+
+@pytest.mark.parametrize("name", ["LabNo", "Beleg", "ticket", "MRN", "ref", "Probe", "lfd", "key"])
+def test_numbers_of_rows_are_no_features(save, name):
+    draws = np.random.default_rng(3)
+    given_out = 40_000 + np.cumsum(draws.integers(1, 9, 300))
+    frame = pl.DataFrame({name: given_out, "x": draws.normal(size=300), "y": draws.normal(size=300)})
+    mapping, lines = guess(save(frame), "y")
+    assert mapping["features"] == ["x"] and name in said(lines, "left out")
+    # A measurement of the same name is one.
+    measured = frame.with_columns(pl.Series(name, draws.normal(size=300).round(3)))
+    assert guess(save(measured), "y")[0]["features"] == [name, "x"]
+
+
+@pytest.mark.parametrize("name", ["fold", "CV_fold", "kfold", "cv"])
 @pytest.mark.parametrize("value", [int, "fold{}".format])
 def test_a_column_of_folds_is_no_feature(save, name, value):
     rows = np.arange(300)

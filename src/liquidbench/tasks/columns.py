@@ -23,7 +23,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.system.packed import decompressed
-from liquidbench.tasks import numerals, reading, words
+from liquidbench.tasks import numerals, reading, summaries, words
+from liquidbench.wording import listed
 
 ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")
 BAD_CELLS = 0.05
@@ -144,6 +145,11 @@ def read(
         sheet = reading.read(path.name, raw, wanted, decimal)
         table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, {}, sheet.lines, {})
         separator = sheet.separator
+    if sums := summaries.named(table.frame):
+        rows = listed((f"{what!r} in {table.at(row)}" for row, what in sums.items()), 4, quote=False)
+        table.warnings.append(f"rows named as what sums up others are left out: {rows}")
+        kept = np.delete(np.arange(table.frame.height), list(sums))
+        table = table._replace(frame=table.frame[kept], lines=None if table.lines is None else table.lines[kept])
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
     rows, width = table.frame.shape
@@ -229,8 +235,8 @@ _USED_AS_MISSING = re.compile(
     r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
     r"|-(?:2147483648|21474836\d\d)(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
 )
-_OF_BYTES = (127.0, 255.0, -128.0)
-"""Ends of a byte's range, which are numbers like others where one row has them."""
+_OF_BYTES = (127.0, 254.0, 255.0, 511.0, 1023.0, 16383.0, -128.0)
+"""Ends of a byte's range, and of those of converters, which are numbers like others where one row has them."""
 
 
 def _apart(outer: list[float], usual: pl.Series) -> list[float]:
@@ -258,7 +264,9 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         # Of few values, each is many rows, and the one far from the others may be as good as they are.
         rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
         several = several and usual.n_unique() >= _FEWEST_CATEGORIES
-        odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count)
+        # A machine that is off is so for a while; what was not measured is 0 here and there.
+        share = _MOST_SCATTERED if value == 0 and _is_scattered(numbers, value) else _MOST_ODD
+        odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count, share)
         suspected = several and (odd or (value == _NO_ANSWER and _is_scale(usual)))
     elif value == -1:
         distinct = usual.n_unique()
@@ -309,7 +317,7 @@ def _is_beyond(numbers: pl.Series, value: float) -> bool:
 def _ends_amounts(numbers: pl.Series, usual: pl.Series, value: float) -> bool:
     """Whether a value below amounts is hardly the least of them."""
     anywhere, leaps = _beside(numbers, value)
-    counts = usual.value_counts().sort(usual.name)["count"].to_numpy()
+    counts = usual.alias("value").value_counts().sort("value")["count"].to_numpy()
     # Of counts that get fewer towards their least, -1 may be the next.
     ends = bool((usual % 1 != 0).any()) or counts[:2].mean() > 0.6 * counts[2:5].mean()
     return leaps or (ends and anywhere)
@@ -335,7 +343,19 @@ _MOST_ODD = 0.4
 """Share of the other values from which on a value is as usual as they are."""
 
 
-def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int) -> bool:
+_MOST_SCATTERED = 2.0
+"""The same for zeros that are scattered over the rows as by chance."""
+
+
+def _is_scattered(numbers: pl.Series, value: float) -> bool:
+    """Whether rows with a value follow one another about as often as by chance, and not in stretches."""
+    there = (numbers == value).to_numpy()
+    again = float(np.mean(there[1:][there[:-1]])) if there[:-1].any() else 0.0
+    share = float(there.mean())
+    return again <= share + max(0.1, 3 * (share / max(there.sum(), 1)) ** 0.5)
+
+
+def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int, share: float) -> bool:
     """Whether a value stands so far from other numbers, and is so much rarer, that it hardly is one of them.
 
     A count, a sum of money or a signal has small values too, or is often 0. What is not 0 has to come again as no
@@ -346,7 +366,16 @@ def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int) -> b
     near, counts = np.unique(distances, return_counts=True)
     near = near[: max(len(near) // 2, 2)]
     enough = count >= 0.01 * len(usual) or gap > 2 * (high - low) if value == 0 else count > 3 * counts.max()
-    return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= _MOST_ODD * len(usual)
+    return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= share * len(usual)
+
+
+_DASHES = ("-", "--", "\u2013", "\u2014")
+"""What accounts and offices of statistics write for 0."""
+_FEWEST_DASHES = 3
+_FEW_GROUPED = 0.25
+"""Share of the cells up to which those with a mark between thousands may be slips."""
+_LEAP_TO_THOUSANDS = 5
+"""Times as large as all others they are then."""
 
 
 class _Typing:
@@ -512,7 +541,7 @@ class _Typing:
         if not len(odd):
             return True
         words = self.words.get(name, column)
-        others = words.filter(numbers.is_null() & column.is_not_null()).value_counts()["count"]
+        others = words.filter(numbers.is_null() & column.is_not_null()).alias("value").value_counts()["count"]
         if numbers.n_unique() <= _FEWEST_CATEGORIES and (others.to_numpy() >= _FEWEST_CATEGORIES).all():
             # A word that comes again beside two numbers is a category, such as 'a' beside 0.
             return False
@@ -542,6 +571,13 @@ class _Typing:
         if not read.has_nulls():
             return
         words = written.filter(read.is_null()).str.strip_chars()
+        dashes = int(words.is_in(_DASHES).sum())
+        least = read.cast(pl.Float64, strict=False).min() if read.dtype.is_numeric() else None
+        if dashes >= _FEWEST_DASHES and least is not None and float(least) > 0:  # pyright: ignore[reportArgumentType]
+            self.table.warnings.append(
+                f"{words.filter(words.is_in(_DASHES))[0]!r} in {_count(dashes, 'cell')} of {name!r} counts as missing, "
+                "and no cell is 0; if it means 0, as in accounts and statistics, write 0"
+            )
         words = words.filter(words.str.to_lowercase().is_in(_WORDS_FOR_MISSING))
         if not len(words):
             return
@@ -563,9 +599,18 @@ class _Typing:
         if len(grouped):
             word = {".": "points", ",": "commas"}[thousands]
             shown = numerals.parse(grouped.head(1), mark)[0]
-            self.table.remarks.append(
-                f"file: {name!r} is written with {word} between thousands ({grouped[0]!r} is {shown})"
-            )
+            way = f"{name!r} is written with {word} between thousands ({grouped[0]!r} is {shown})"
+            few = len(grouped) <= _FEW_GROUPED * len(cells)
+            plain = cells.filter(~cells.str.contains(thousands, literal=True))
+            least = numerals.parse(grouped, mark).min() if few else None
+            most = numerals.parse(plain, mark).max() if few else None
+            if least is not None and most is not None and least > _LEAP_TO_THOUSANDS * most:  # pyright: ignore
+                self.table.warnings.append(
+                    f"{way}, in {_count(len(grouped), 'cell')} alone, and all others are {most:.6g} at most; if that "
+                    "mark is a decimal one, correct these cells"
+                )
+            else:
+                self.table.remarks.append(f"file: {way}")
 
     def _keep_codes(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
         """Make figures text in columns whose names are those of codes."""
@@ -575,6 +620,10 @@ class _Typing:
             name
             for name in named
             if name != self.target or done[name].n_unique() <= min(_MOST_CLASSES, len(done[name]) / 10)
+        ]
+        # Nor are there codes with decimals of which hardly one comes again.
+        named = [
+            name for name in named if not (done[name].dtype.is_float() and 2 * done[name].n_unique() > len(done[name]))
         ]
         for name in named:
             cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)

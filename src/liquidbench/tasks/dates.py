@@ -6,6 +6,7 @@ regular expression and whole-array arithmetic.
 Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed times are ``Duration``.
 """
 
+import datetime
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -24,8 +25,28 @@ HOW_TO_DECIDE = "say which with --dates (dates: in a study), day-first, month-fi
 
 SHORT_YEARS = "years of two figures; 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068"
 DAY = 86_400_000_000
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_LONG_MONTHS = "january february march april may june july august september october november december sept".split()
+_MONTHS = {
+    name: number
+    for months in (
+        # Each month in English, German, French, Spanish, Italian, Portuguese and Dutch, short and long.
+        "jan feb mar apr may jun jul aug sep oct nov dec",
+        "january february march april may june july august september october november december",
+        "jän febr mrz apr mai juni juli aug sept okt nov dez",
+        "januar februar märz april mai juni juli august september oktober november dezember",
+        "jänner feber mär apr mai jun jul aug sep okt nov dez",
+        "janv févr mars avr mai juin juil août sept oct nov déc",
+        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+        "ene feb mar abr may jun jul ago set oct nov dic",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "gen feb mar apr mag giu lug ago set ott nov dic",
+        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+        "jan fev mar abr mai jun jul ago set out nov dez",
+        "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+        "jan feb mrt apr mei jun jul aug sep okt nov dec",
+        "januari februari maart april mei juni juli augustus september oktober november december",
+    )
+    for number, name in enumerate(months.split(), 1)
+}
 
 # Hours before UTC. What a name also stands for is said, where it is mixed with others.
 _ZONES = {
@@ -55,7 +76,7 @@ _AMBIGUOUS_ZONES = {
     "SST": "Samoa, UTC-11; it may also be Singapore, UTC+8",
 }
 
-_MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
+_MONTH = r"(?P<name>\p{L}{3,10})\.?"
 _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 
 # How a date may be written. In 'figures' and 'run together', the order is another question.
@@ -64,7 +85,7 @@ _FORMS = {
     r"(?: (?P<hour>\d{1,2}))?",
     "compact": r"(?P<year>(?:1[6-9]|2[01])\d{2})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[_ ]?(?P<hour>\d{2})(?:(?P<minute>\d{2})(?:(?P<second>\d{2})(?P<fraction>\d{3,6})?)?)?)?",
-    "day name year": rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/. ]*(?:of )?{_MONTH},?[-/. ]*{_YEAR}",
+    "day name year": rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/. ]*(?:(?:of|de) )?{_MONTH},?[-/. ]*(?:de )?{_YEAR}",
     "name day year": rf"{_MONTH}[-/. ]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|[-/. ]+){_YEAR}",
     "year name day": rf"(?P<year>\d{{4}})[-/. ]*{_MONTH}[-/. ]*(?P<day>\d{{1,2}})",
     "name year": rf"{_MONTH}[-/., ]*{_YEAR}",
@@ -84,7 +105,7 @@ _FORMS = {
     form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
     for form, pattern in _FORMS.items()
 }
-_MONTH_AND_FIGURES = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?(?P<name>[A-Za-z]{3,9})\.?[-/., ]*(?P<day>[0-9]{1,2})$"
+_MONTH_AND_FIGURES = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?(?P<name>\p{L}{3,10})\.?[-/., ]*(?P<day>[0-9]{1,2})$"
 _SEPARATED = tuple(form for form in _FORMS if form != "run together")
 _DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
 # Where a clock begins that follows a date, and what it says.
@@ -506,11 +527,18 @@ def _in_words_and_figures(
         )
     if len(bad):
         remarks.append(_unreadable(column, at, bad))
+    warnings = ()
     if dates.short_year.any():
         remarks.append(f"file: {column.name!r} has {SHORT_YEARS}")
+        latest = values[valid & there].max() / (365.25 * DAY) + 1970 if (valid & there).any() else 0
+        if latest > datetime.date.today().year + 2:
+            warnings = (
+                f"{column.name!r} has years of two figures that are read as up to {int(latest)}, in the future; if "
+                "they are a century earlier, write years of four",
+            )
     result = pl.Series(column.name, values).cast(pl.Datetime("us")).set(pl.Series(~valid), None)
     local = not (zones.str.strip_chars() != "").any()
-    return Reading(result, chosen if in_figures.any() else None, tuple(remarks), local=local)
+    return Reading(result, chosen if in_figures.any() else None, tuple(remarks), warnings, local=local)
 
 
 def _halves(text: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -646,8 +674,7 @@ def _integers(text: pl.Series) -> NDArray[np.int64]:
 
 def months_of(names: pl.Series) -> pl.Series:
     """Numbers of months by their names, -1 where there is none."""
-    known = _MONTHS | {name: _MONTHS[name[:3]] for name in _LONG_MONTHS}
-    return names.str.to_lowercase().replace_strict(known, default=-1, return_dtype=pl.Int64)
+    return names.str.to_lowercase().replace_strict(_MONTHS, default=-1, return_dtype=pl.Int64)
 
 
 def four_figures(year: NDArray[np.int64], digits: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -842,7 +869,7 @@ def hours_before_utc(text: str) -> float | None:
 
 
 def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None:
-    """A question where cells look like dates with a month's name that is not English."""
+    """A question where cells look like dates with a month's name that is not known."""
     # A day in front, or a year behind: without either, 'Day 14' and 'TCK-1000' would be months.
     after_day = r"^\d{1,4}\.?[-/. ]*(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b"
     before_year = r"^(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?(?:19|20)\d{2}\b"
@@ -852,8 +879,8 @@ def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None
         return None
     return Reading(
         column,
-        question=f"names of months are read in English, and {foreign[0]!r} has none; write the month in figures, best "
-        "as 2024-05-31",
+        question=f"names of months are read in English, German, French, Spanish, Italian, Portuguese and Dutch, and "
+        f"{foreign[0]!r} has none, or another form than 31 May 2024; write the month in figures, best as 2024-05-31",
     )
 
 

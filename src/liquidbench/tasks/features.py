@@ -97,7 +97,7 @@ def _choose_features(draft: Draft) -> tuple[str, ...]:
                 "with others' on those folds"
             )
         if not reason and groups.is_part_of_split(draft.frame[name]):
-            reason = "names the parts of a split"
+            reason = "names the parts of a split (--features asks for it)"
             draft.warnings.append(
                 f"{name!r} names the parts of a split, which is not used: rows that it calls test may be trained "
                 "on here, and results are not to be compared with others' on that split"
@@ -402,8 +402,8 @@ def _class_names(draft: Draft) -> tuple[str, ...]:
 
 def _rows_of_classes(draft: Draft) -> str:
     """The classes and how many rows each has, in words."""
-    of = draft.frame[draft.target].drop_nulls().value_counts().sort(draft.target)
-    rows = [counted(count, "row") for count in of["count"]]
+    of = draft.frame[draft.target].drop_nulls().value_counts(name="rows of it").sort(draft.target)
+    rows = [counted(count, "row") for count in of["rows of it"]]
     return listed(map("{!r} in {}".format, labelled(of[draft.target]), rows), 20, quote=False)
 
 

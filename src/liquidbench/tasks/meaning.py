@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from liquidbench.tasks import columns, dates, features, recordings, timing, words
+from liquidbench.tasks import columns, dates, features, groups, recordings, summaries, timing, words
 from liquidbench.tasks.draft import Draft
 from liquidbench.wording import counted
 
 FEWEST_ROWS = 12
 """Rows without which there are neither several in each of three groups nor enough to split them in time."""
-SAME_SUM = 1e-6
-"""How near a sum is to the numbers that were added, in relation to them; rounded ones are."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 
@@ -64,9 +62,15 @@ class Meaning(Draft):
             first = self.at(int(empty.argmax()))
             self.lines.append(f"rows: {counted(empty.sum(), 'empty row')} dropped, the first of them {first}")
             self.keep(~empty)
-        if _ends_in_sums(self.frame):
-            self.warnings.append(f"{self.at(self.frame.height - 1)} holds the sums of all rows above; it is left out")
-            self.keep(np.arange(self.frame.height - 1))
+        first, last, what = summaries.unnamed(self.frame)
+        if first or last:
+            rows = range(first) if first else range(self.frame.height - last, self.frame.height)
+            where = self.at(rows[0]) if len(rows) == 1 else f"{self.at(rows[0])} to {self.at(rows[-1])}"
+            self.warnings.append(
+                f"{where} {'holds' if len(rows) == 1 else 'hold'} the {what} of all other rows"
+                f"{' and the like' * (len(rows) > 1)}; left out"
+            )
+            self.keep(np.arange(first, self.frame.height - last))
         # What the rows do not follow may be their order.
         self._drop_counts(followed=True)
 
@@ -105,19 +109,6 @@ def _read(given: Mapping[str, Any], path: Path) -> columns.Table:
     )
 
 
-def _ends_in_sums(frame: pl.DataFrame) -> bool:
-    """Whether the last row holds the sums of the others, in all columns of numbers that it fills."""
-    numbers = frame.select(pl.selectors.numeric().cast(pl.Float64))
-    numbers = numbers.select(name for name in numbers.columns if numbers[name].tail(1).is_not_null().item())
-    if frame.height <= FEWEST_ROWS or not numbers.width:
-        return False
-    above, last = numbers[:-1], numbers.row(-1)
-    return all(
-        above[name].drop_nulls().n_unique() > 2 and abs(total - above[name].sum()) <= SAME_SUM * above[name].abs().sum()
-        for name, total in zip(numbers.columns, last, strict=True)
-    )
-
-
 def _numbers_rows(column: pl.Series) -> bool:
     """Whether whole numbers are those of rows of which others were taken out, or of tables one below another."""
     if not column.dtype.is_integer() or column.has_nulls() or len(column) < 3:
@@ -127,7 +118,11 @@ def _numbers_rows(column: pl.Series) -> bool:
 
 def _counts_rows(column: pl.Series) -> bool:
     """Whether whole numbers go up by 1 from row to row, in whatever order, but for a few rows that were taken out."""
-    if not column.dtype.is_integer() or column.null_count() > dates.few(len(column)) or len(column) < 3:
+    if (
+        not column.dtype.is_integer()
+        or column.null_count() > max(dates.few(len(column)), groups.FEW_MISSING * len(column))
+        or len(column) < 3
+    ):
         return False
     steps = column.drop_nulls().cast(pl.Int64).sort().diff().drop_nulls()
     return bool((steps > 0).all()) and float((steps == 1).to_numpy().mean()) >= COUNTING

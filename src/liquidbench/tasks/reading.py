@@ -74,6 +74,10 @@ _MAGIC = (
 )
 
 
+_FEWEST_BLOCKS, _ROWS_OF_A_BLOCK = 3, 8
+"""Blocks of rows, and rows of each, that are no accident."""
+
+
 @dataclass
 class Sheet:
     """A file's cells.
@@ -167,6 +171,7 @@ class _Reading:
         self._leave_out_rulers(len(header))
         self._leave_out_repeated_names(header)
         frame, lines = self._cells(header)
+        self._suspect_blocks(lines)
         units = {name: unit for name, unit in units.items() if unit and name in frame.columns}
         self.sheet = Sheet(frame, lines, self.separator, units, self.remarks, self.warnings)
 
@@ -339,6 +344,19 @@ class _Reading:
         if within:
             self.remarks.append(
                 f"file: {_number(within, 'empty line')} left out, the first of them line {int(blank.argmax()) + 1}"
+            )
+
+    def _suspect_blocks(self, lines: NDArray[np.int64]) -> None:
+        """Warn where lines without cells part the rows into blocks, as where recordings stand one below another."""
+        if self.quoted:
+            # A row may have several lines.
+            return
+        ends = np.flatnonzero(np.diff(lines) > 1) + 1
+        if len(ends) + 1 >= _FEWEST_BLOCKS and np.diff(ends, prepend=0, append=len(lines)).min() >= _ROWS_OF_A_BLOCK:
+            self.warnings.append(
+                f"lines without cells, the first of them line {lines[ends[0]] - 1}, part the rows into {len(ends) + 1} "
+                "blocks, but the file is read as one; if each is a recording, add a column that numbers them and name "
+                "it with --group"
             )
 
     def _leave_out_rulers(self, width: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, dates, groups, time_columns, words
+from liquidbench.tasks import columns, compound_names, dates, groups, hidden_groups, summaries, time_columns, words
 from liquidbench.tasks.draft import Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
@@ -31,7 +31,7 @@ def choose(draft: Draft) -> None:
     else:
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
         draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
-    if odd := _long_form(draft) or _wide_form(draft):
+    if odd := _long_form(draft) or _wide_form(draft) or _wide_in_subjects(draft):
         draft.warnings.append(odd)
     _suspect_names(draft)
 
@@ -71,8 +71,8 @@ def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:
 
 def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     """Warn of several recordings that are read as one, by these columns."""
-    restarting = groups.restarting(frame, draft.target, draft.time)
-    for name in groups.recurring(frame, draft.target, draft.time):
+    restarting = hidden_groups.restarting(frame, draft.target, draft.time)
+    for name in hidden_groups.recurring(frame, draft.target, draft.time):
         if name in restarting.values():
             continue
         draft.warnings.append(
@@ -93,20 +93,50 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
             f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
             f"file is read as one; if each has a series of its own, {_way_apart(draft, name)}"
         )
-    for name in groups.unnamed_blocks(frame, draft.target, draft.time):
-        if name in restarting:
-            continue
+    blocks = [name for name in hidden_groups.unnamed_blocks(frame, draft.target, draft.time) if name not in restarting]
+    together = hidden_groups.constant_together(frame, draft.target, draft.time)
+    # Traits of several subjects do not name them.
+    if together and len(set(blocks).intersection(together[0])) > 1:
+        blocks = [name for name in blocks if name not in together[0]]
+    for name in blocks:
         draft.warnings.append(
             f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
             f"as one recording; if each has a series of its own, {_way_apart(draft, name)}"
         )
-
+    for name, some in hidden_groups.unnamed_numbers(frame, draft.target, draft.time).items():
+        if name not in restarting:
+            draft.warnings.append(
+                f"the numbers of {name!r} ({some}) look as if they were given out, as those of persons or materials "
+                f"are, but count as amounts; leave it out (--features), or, if each has a series of its own, "
+                f"{_way_apart(draft, name)}"
+            )
+    if together and not restarting and not set(blocks).intersection(together[0]):
+        names, count = together
+        change, are = ("change together", "are") if len(names) > 1 else ("changes", "is")
+        draft.warnings.append(
+            f"{listed(names, 6)} {change}, in {counted(count - 1, 'row')}, and {are} the same in between, as where "
+            f"{count} recordings stand one below another, but the file is read as one; if each has a series of its "
+            "own, add a column that numbers them and name it with --group"
+        )
     _suspect_interleaved(draft, frame, but={*restarting, *restarting.values()})
+
+
+def _suspect_compound(draft: Draft) -> None:
+    """Warn of names of recordings that contain the name of whom they are of, so that these are in several parts."""
+    name, column = draft.key[0], draft.frame[draft.key[0]]
+    if (column.dtype == pl.String and groups.twins(column)) or (shared := compound_names.shared_part(column)) is None:
+        return
+    draft.warnings.append(
+        f"values of {name!r} such as {shared.first!r} and {shared.second!r} share a part of their names "
+        f"({shared.parts} parts, {shared.names} names): if that is whom they are of, the same one is in training and "
+        f"in test. Then give it a column of its own, in pandas: table['whose'] = table[{name!r}].astype(str)"
+        f".str.extract(r'{shared.pattern}'), and say --group {shlex.quote(','.join(('whose', *draft.key)))}"
+    )
 
 
 def _suspect_chained(draft: Draft) -> None:
     """Warn of several series of one group that are read as one, one below another or row by row."""
-    if (found := groups.chained(draft.frame, draft.key, draft.target, draft.time)) is None:
+    if (found := hidden_groups.chained(draft.frame, draft.key, draft.target, draft.time)) is None:
         return
     name, counter = found
     of = " and ".join(map(repr, draft.key))
@@ -119,7 +149,12 @@ def _suspect_chained(draft: Draft) -> None:
 
 def _suspect_totals(draft: Draft) -> None:
     """Warn of groups that are made of others, so that one part of the split tells another."""
-    found = groups.totals(draft.frame, draft.key, draft.time)
+    if what := summaries.of_groups(draft.frame, draft.key[0]):
+        draft.warnings.append(
+            f"the last row of each {draft.group!r} holds the {what} of its other rows; remove these rows, or they "
+            "count as measured after the others"
+        )
+    found = hidden_groups.totals(draft.frame, draft.key, draft.time)
     for value, what in itertools.islice(found.items(), MOST_TOTALS):
         draft.warnings.append(
             f"{value!r} of {draft.group!r} {what}, which tell it, and it tells them, from one part of the split to "
@@ -132,7 +167,7 @@ def _suspect_totals(draft: Draft) -> None:
 
 def _suspect_interleaved(draft: Draft, frame: pl.DataFrame, but: Collection[str] = ()) -> None:
     """Warn of recordings that were written together, row by row, and are read as one, or as one of each group."""
-    for name, reason in groups.interleaved(frame, draft.target, draft.time, draft.key).items():
+    for name, reason in hidden_groups.interleaved(frame, draft.target, draft.time, draft.key).items():
         if name in but:
             continue
         within = f" of each {' and '.join(map(repr, draft.key))}" * bool(draft.key)
@@ -154,7 +189,7 @@ def _way_apart(draft: Draft, name: str) -> str:
 
 def _long_form(draft: Draft) -> str:
     """What a table of names and values is, and what to do; empty for others."""
-    if (found := groups.long_form(draft.frame, draft.time)) is None:
+    if (found := hidden_groups.long_form(draft.frame, draft.time)) is None:
         return ""
     variable, value = found
     index = [*draft.key, draft.time or "COLUMN OF TIMES", *([] if draft.target == value else [draft.target])]
@@ -182,15 +217,33 @@ def _wide_form(draft: Draft) -> str:
     )
 
 
+def _wide_in_subjects(draft: Draft) -> str:
+    """What a table with a column for each subject is, and what to do; empty for others."""
+    names = [] if draft.key else words.of_somebody(draft.frame.columns)
+    names = [name for name in names if draft.frame[name].n_unique() > 2]
+    if not names:
+        return ""
+    keys = [name for name in draft.frame.columns if name not in names]
+    return (
+        f"the table looks wide: {len(names)} columns are numbered as subjects are ({listed(names, 3)}), so that models "
+        "see all of them in each row and are tested on the same ones. To learn from some for others, give each rows of "
+        f"its own first, in pandas: table.melt(id_vars={keys[:8]}, var_name='subject')"
+    )
+
+
 def _suspect_names(draft: Draft) -> None:
     """Warn of groups that may be one under two names, or none."""
-    for name in draft.key:
+    for name in draft.frame.columns:
         column = draft.frame[name]
-        if some := groups.rounded(column):
+        tells = name in draft.key or words.is_named(name) or words.names_rows(name)
+        tells = tells or 4 * column.n_unique() <= len(column)
+        if name != draft.target and tells and (some := groups.rounded(column)):
             draft.warnings.append(
                 f"{name!r} holds long numbers such as {some}, of which a spreadsheet has kept few digits, so that "
                 "several may count as one; export them again as text"
             )
+    for name in draft.key:
+        column = draft.frame[name]
         if column.dtype != pl.String:
             continue
         if twins := groups.twins(column):
@@ -220,6 +273,8 @@ def drop_identifiers(draft: Draft) -> None:
                 f"{above[0]!r} are in training and in test; --group {shlex.quote(','.join((above[0], *draft.key)))} "
                 "keeps them apart"
             )
+        else:
+            _suspect_compound(draft)
     for name, reason in groups.identifiers(draft.frame, draft.key, draft.target, draft.time).items():
         if name not in (draft.given.get("features") or ()):
             draft.left_out[name] = f"{reason} (--features asks for it)"
@@ -381,7 +436,7 @@ def _merge_repeated_rows(draft: Draft) -> None:
         alone = [name for name in alone if name not in of_clock]
         clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
-        turns = [] if draft.key else [*groups.interleaved(in_file, draft.target, draft.time)]
+        turns = [] if draft.key else [*hidden_groups.interleaved(in_file, draft.target, draft.time)]
         clocks = [name for name in clocks if name not in turns]
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]
@@ -400,7 +455,7 @@ def _merge_repeated_rows(draft: Draft) -> None:
             f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
             f"them {example}. If the table holds several recordings, name the column that tells them apart "
             f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
-            f"one; else merge these rows first, or name a finer time with --time.{daylight}"
+            f"one; else merge these rows first, name a finer time with --time, or none with --no-time.{daylight}"
             f"{f' Besides, {long}' * bool(long)}"
         )
     draft.lines.append(

@@ -6,19 +6,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, leaks, units
+from liquidbench.tasks import dates, derived, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
-from liquidbench.tasks.task import SPLITS, Scaler
+from liquidbench.tasks.task import SPLITS
 from liquidbench.wording import listed
 
 STRAYED = 10
 """How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
-OUTLIER = 20
-"""Standard deviations from its mean beyond which a value is suspected of being an error."""
-OUTLIER_SHARE = 0.8
-"""Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
-be many deviations from a mean and deviation that it has a part in."""
+SHARED = 0.95
+"""Share of the times at which all groups have one target, from which on that is no accident."""
+YEARS = 3 * 365 * 86400.0
+"""Seconds between two rows from which on a clock may have fallen back to its first date."""
+APART = 50
+"""Times as long as all other spans of a recording together the leap of such a clock is."""
 
 ENDS = tuple(sorted([*(10**power for power in range(3, 13)), *(2**power for power in (8, 12, 16, 24, 32))]))
 """Numbers at which counters and meters begin again."""
@@ -38,14 +39,23 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
     for suspect in (
         _strayed_times,
-        leaks.suspects,
+        _leaks,
+        _shared_target,
         _began_again,
         units.suspects,
         _sorted_by_target,
         _unseen,
-        _outliers,
+        wild.suspects,
+        repeats.suspects,
     ):
         yield from suspect(meaning, sequences)
+
+
+def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Features that tell the target or know what comes later, each named once."""
+    found: set[str] = set()
+    yield from leaks.suspects(meaning, sequences, found)
+    yield from derived.suspects(meaning, sequences, found)
 
 
 def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -71,6 +81,43 @@ def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             f"{f', and so in {len(strayed) - 1} more rows' * (len(strayed) > 1)}; if a clock was wrong, remove "
             "the row, or the gap counts as time that passed"
         )
+    elif meaning.frame[meaning.time].dtype == pl.Datetime:
+        yield from _two_eras(meaning, meaning.frame[meaning.time], sequences)
+
+
+def _two_eras(meaning: Meaning, when: pl.Series, sequences: Sequences) -> Iterator[str]:
+    """Rows years before the others of their recording, as a clock writes that falls back to where it began."""
+    seconds = meaning.times()
+    for recording in sequences.recordings:
+        spans = np.diff(seconds[recording.first_row : recording.first_row + len(recording)])
+        if not len(spans):
+            continue
+        place = int(spans.argmax())
+        if spans[place] > max(YEARS, APART * (spans.sum() - spans[place])):
+            before, after = (when[recording.first_row + place + at] for at in (0, 1))
+            yield (
+                f"times leap from {before} to {after} in {meaning.at(recording.first_row + place + 1)}, further than "
+                "all rows on either side reach; if a clock was not set, correct it, or the order of the rows is wrong "
+                "and the gap counts as time that passed"
+            )
+            return
+
+
+def _shared_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A target that is the same of all groups at each time, so that a split by group asks what training has shown."""
+    if meaning.time is None or not meaning.key or meaning.per != "step":
+        return
+    rows = meaning.frame.select(time=meaning.time, group=meaning.key[0], target=meaning.target).drop_nulls()
+    each = rows.group_by("time").agg(groups=pl.col("group").n_unique(), targets=pl.col("target").n_unique())
+    several = each.filter(pl.col("groups") > 1)
+    shared = several.filter(pl.col("targets") == 1)
+    distinct = rows.join(shared, on="time", how="semi")["target"].n_unique()
+    if len(several) >= FEWEST_STEPS and shared.height >= SHARED * several.height and distinct > FEWEST_STEPS / 2:
+        yield (
+            f"{meaning.target!r} is the same of all {meaning.group!r} at {shared.height} of {several.height} times, so "
+            "that test asks what training has shown. Make one row of each time first, in pandas: table.pivot("
+            f"index={meaning.time!r}, columns={meaning.group!r}), with the target once"
+        )
 
 
 def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -79,6 +126,8 @@ def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     for name in dict.fromkeys((*meaning.sources, meaning.target)):
         column = meaning.frame[name]
         if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
+            continue
+        if words.is_part(name):
             continue
         rows = np.flatnonzero(column.is_not_null().to_numpy())
         numbers = column.drop_nulls().cast(pl.Float64).to_numpy()
@@ -111,7 +160,7 @@ def _rolled_over(numbers: NDArray[np.float64], steps: NDArray[np.float64]) -> tu
     if not back.any() or back.mean() > SELDOM or not len(others) or np.mean(others > 0) < MOSTLY_UP:
         return None
     longest = np.abs(others).max()
-    return (back, end) if longest <= LARGE * end and (np.abs(steps[back] + end) <= 2 * longest).all() else None
+    return (back, end) if longest <= LARGE * end and (np.abs(steps[back] + end) <= 1.5 * longest).all() else None
 
 
 def _was_reset(steps: NDArray[np.float64], codes: NDArray[np.int64]) -> bool:
@@ -176,42 +225,3 @@ def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
                 f"target {meaning.target!r} is {float(np.ravel(known)[0]):g} throughout the {name} part, so a "
                 f"constant is all that it asks for and no model can {use} by it"
             )
-
-
-def _outliers(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """Training values so far from the others that they alone set the scale of their feature."""
-    values = np.concatenate([recording.values for recording in sequences.splits["train"]])
-    observed = np.concatenate([recording.observed for recording in sequences.splits["train"]])
-    # What may mean that there is no value is warned of already, and would hide what is far from the others.
-    for column, source in enumerate(meaning.sources):
-        observed[:, column] &= ~np.isin(values[:, column], meaning.sentinels.get(source, []))
-    distances = np.abs(Scaler.fit(values, observed).standardise(values)) * observed
-    for column, feature in enumerate(meaning.feature_columns):
-        here = values[observed[:, column], column]
-        # A flag that is seldom set is far from its mean, and right.
-        if len(np.unique(here)) <= 2:
-            continue
-        row = int(distances[:, column].argmax())
-        distance = float(distances[row, column])
-        if distance > OUTLIER or distance**2 > OUTLIER_SHARE * len(here):
-            yield (
-                f"{feature.name!r} reaches {values[row, column]:.4g}, {distance:.0f} standard deviations from its "
-                "mean: check for errors in the data"
-            )
-    if meaning.kind == "regression":
-        yield from _outlying_targets(meaning, sequences)
-
-
-def _outlying_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    targets = known_targets(sequences.splits["train"], meaning.per).reshape(-1)
-    targets = targets[~np.isin(targets, meaning.sentinels.get(meaning.target, []))]
-    spread = float(targets.std()) if len(targets) else 0.0
-    if not spread:
-        return
-    distances = np.abs(targets - targets.mean()) / spread
-    worst = int(distances.argmax())
-    if distances[worst] > OUTLIER or distances[worst] ** 2 > OUTLIER_SHARE * len(targets):
-        yield (
-            f"target {meaning.target!r} reaches {targets[worst]:.4g} in training, {distances[worst]:.0f} standard "
-            "deviations from its mean, by which errors are measured: check for errors in the data"
-        )

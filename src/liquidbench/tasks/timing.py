@@ -61,6 +61,12 @@ def _choose(draft: Draft) -> str | None:
     # The date of a day's log is no time of its rows.
     constant = [name for name in times if draft.frame[name].n_unique() == 1]
     times = [name for name in times if name not in constant]
+    if times and all(map(words.is_of_another_date, times)):
+        draft.warnings.append(
+            f"{listed(times)} {'is' if len(times) == 1 else 'are'} named like a date of whom or what a row is, and not "
+            f"taken for the time of the rows (--time {shlex.quote(times[0])} takes it)"
+        )
+        times = []
     named = [name for name in free if words.time_name(name)]
     clocks = [name for name in free if draft.frame[name].dtype == pl.Duration and _looks_like_time(draft, name)]
     numbers = [name for name in named if draft.frame[name].dtype.is_numeric()]
@@ -75,8 +81,11 @@ def _choose(draft: Draft) -> str | None:
     if times:
         first = next((name for name in times if name in joined), None)
         # A date of birth or of admission says whose row it is, and not when it was measured.
-        usable = [name for name in times if not groups.is_of_identifier(draft.frame, name)] or times
-        first = first or next((name for name in usable if name in named), usable[0])
+        usable = [name for name in times if not words.is_of_another_date(name)]
+        usable = [name for name in usable if not groups.is_of_identifier(draft.frame, name)] or usable
+        # Of several, rows are in the order of the one that they were measured by.
+        ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
+        first = first or next((name for name in ordered if name in named), ordered[0])
         others = [name for name in times if name != first]
         reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
     elif like:

@@ -30,6 +30,7 @@ _WORDS_OF_TIME = frozenset(
 )
 _BESIDE_TIME = frozenset(
     "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
+    "test run experiment session simulation sim process "
     "cycle cycles in since from start begin beginning after the of admission verstrichene vergangene".split()
 )
 _SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
@@ -120,6 +121,31 @@ def in_header(names: Collection[str]) -> list[str]:
     return []
 
 
+_SOMEBODY = (
+    r"subj(?:ect)?|sub|pat(?:ient)?|participant|person|proband|teilnehmer|vp|user|player|athlete|student|driver|animal|"
+    r"mouse|rat|cow|horse|dog|house|household|home|store|shop|machine|customer|client"
+)
+
+
+def of_somebody(names: Collection[str]) -> list[str]:
+    """Names that number subjects, as those of the columns of a table with one for each; empty where they are few.
+
+    Example:
+        >>> of_somebody(["t", "subj01", "subj02", "subj03", "subj04"]), of_somebody(["p1", "p2", "p3", "p4"])
+        (['subj01', 'subj02', 'subj03', 'subj04'], [])
+    """
+    # Letters alone may number sensors or pressures, but hardly with several quantities of each.
+    for who, quantities in ((rf"(?:.*[ _.-])?(?:{_SOMEBODY})", 1), (r".*[ _.-][ps]", 2)):
+        of_number: dict[tuple[str, int], list[str]] = {}
+        for name in names:
+            if found := re.fullmatch(rf"(?P<what>{who})[ _.-]?(?P<number>\d{{1,4}})", name.strip(), re.I):
+                of_number.setdefault((found["what"].casefold(), int(found["number"])), []).append(name)
+        whats = {what for what, _ in of_number}
+        if len(whats) >= quantities and len(of_number) >= _FEWEST_IN_HEADER and len(of_number) >= 3 * len(whats):
+            return [name for of in of_number.values() for name in of]
+    return []
+
+
 def divide_days_or_years(names: Collection[str]) -> bool:
     """Whether names of columns are those of the hours of a day, or of the months of a year."""
     forms = rf"{_CLOCK_IN_HEADER}|(?:h|he|hours?)[ _]?\d{{1,2}}", _MONTH_IN_HEADER
@@ -191,6 +217,12 @@ _DURATIONS = frozenset(
     "durée duracion duración durata length länge laenge".split()
 )
 """Words that make a time an amount of it."""
+_OTHER_DATES = frozenset(
+    "birth born dob birthday birthdate geboren geburt geburtsdatum geburtstag naissance nacimiento death dod died "
+    "todesdatum hire hired eintrittsdatum erstzulassung registration registered installed manufactured founded built "
+    "baujahr graduation expiry expires expiration due deadline lieferdatum".split()
+)
+"""Words for dates of whom or of what a row is."""
 _OF_EVENTS = frozenset(
     "sunrise sunset dawn dusk moonrise moonset bedtime wake wakeup peak sonnenaufgang sonnenuntergang".split()
 )
@@ -220,6 +252,16 @@ def tells_when(name: str) -> bool:
 def is_amount(name: str) -> bool:
     """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
     return not _DURATIONS.isdisjoint(split(name))
+
+
+def is_of_another_date(name: str) -> bool:
+    """Whether a name is that of a date of something else than the row, such as a birth or a registration.
+
+    Example:
+        >>> is_of_another_date("date_of_birth"), is_of_another_date("Erstzulassung"), is_of_another_date("date")
+        (True, True, False)
+    """
+    return not _OTHER_DATES.isdisjoint(split(name))
 
 
 def is_of_an_event(name: str) -> bool:
@@ -448,13 +490,17 @@ _WHO = (
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
+    "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|rat|ratte|maus|cow|kuh|"
+    "horse|pferd|dog|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
+    "surname|last[ _.]?name|first[ _.]?name|full[ _.]?name|vorname|nachname|apellidos?|"
     "visitor|node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
 _NAMED = re.compile(
-    rf"(?!(?:is|has|was)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name|#))?",
+    rf"(?!(?:is|has|was|new|split|model)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})"
+    r"(?:[ _.-]?(?:id|no|nr|number|name|#))?",
     re.IGNORECASE,
 )
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
@@ -472,6 +518,11 @@ _TRAITS = frozenset(
     "geschlecht schulabschluss familienstand diagnose behandlung sexe genre sexo genero".split()
 )
 """Words for what is known of a subject and many others share, and not for where it belongs."""
+_CONSTANTS = frozenset(
+    "age alter edad âge weight gewicht height größe groesse bmi lat latitude lon lng longitude altitude elevation "
+    "capacity kapazität".split()
+)
+"""Words for amounts that are constant of a subject or a place."""
 _SERIES = frozenset(
     "room zone tank channel chamber bay floor area region district line lane loop circuit well plot pen pot bed rack "
     "ward probe pump motor boiler reactor vessel silo field greenhouse pond lake river pipe string inverter panel "
@@ -494,7 +545,7 @@ _STATES = frozenset(
 )
 """Values that come back by themselves: states, and parts of a day, a week or a year."""
 _FOLDS = re.compile(
-    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
+    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?|cv", re.IGNORECASE
 )
 _VALUE = re.compile(
     r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
@@ -511,7 +562,9 @@ _MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)
 _CODE = re.compile(
     r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
     r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
-    r"part[ _]?(?:no|number)|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|(?-i:.*[a-z]Code)",
+    r"part[ _]?(?:no|number)|"
+    r"tel|telefon|telephone|mobile|handy|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|"
+    r"(?-i:.*[a-z]Code)",
     re.IGNORECASE,
 )
 _IS_NUMBERED = re.compile(
@@ -519,6 +572,13 @@ _IS_NUMBERED = re.compile(
     r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
     re.IGNORECASE,
 )
+_OF_ROWS = re.compile(
+    r"(?:lab|sample|proben?|specimen|accession|event|entry|eintrag|beleg|ticket|vorgang|messpunkt|lfd|pos|point|punkt|"
+    r"ref|reference|n|row|zeile|ligne|fila|log|message|msg|packet|tx|transaction|order|auftrag|invoice|rechnung|"
+    r"tracking|booking|claim|lims)(?:[ _.-]?(?:id|no|nr|num|number|nummer|code|key))?",
+    re.IGNORECASE,
+)
+"""What rows of a log or of a laboratory's list are called by."""
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 _COUNTED = (
     "kw|zyklus|zyklen|schritt|runden?|durchlauf|durchgangs?|versuchs?|wochen?|tages?|schicht|lagen?|perioden?|stufen?|"
@@ -551,7 +611,7 @@ _TOTAL = re.compile(
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    named = _NAMED.fullmatch(name) or is_id(name)
+    named = (_NAMED.fullmatch(name) or is_id(name)) and not flags_split(name)
     return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
 
 
@@ -568,6 +628,16 @@ def is_property(name: str) -> bool:
 def is_trait(name: str) -> bool:
     """Whether a name is that of what is known of a subject, such as sex or a diagnosis, and many others share."""
     return is_property(name) or not _TRAITS.isdisjoint(split(name))
+
+
+def is_of_subject(name: str) -> bool:
+    """Whether a name is that of an amount that stays the same of a subject or a place, such as an age or a latitude.
+
+    Example:
+        >>> is_of_subject("weight_kg"), is_of_subject("lat"), is_of_subject("flow")
+        (True, True, False)
+    """
+    return not _CONSTANTS.isdisjoint(split(name))
 
 
 def may_have_series(name: str) -> bool:
@@ -594,6 +664,17 @@ def is_id(name: str) -> bool:
 def is_numbered(name: str) -> bool:
     """Whether a column's name is that of numbers that are given out, such as serial numbers."""
     return bool(_NAMED.fullmatch(name) or _IS_NUMBERED.fullmatch(name) or is_id(name))
+
+
+def names_rows(name: str) -> bool:
+    """Whether a column's name is one for what tells rows apart, such as samples, receipts and keys.
+
+    Example:
+        >>> names_rows("SampleNo"), names_rows("Beleg"), names_rows("flow")
+        (True, True, False)
+    """
+    bare = "_".join(split(name))
+    return numbers_rows(bare) or is_numbered(bare) or bool(_OF_ROWS.fullmatch(bare))
 
 
 def is_folds(name: str) -> bool:
@@ -638,6 +719,22 @@ def is_currency(name: str) -> bool:
     return bool(_CURRENCY.fullmatch(name))
 
 
+_STATISTIC = re.compile(
+    r"(?:.*[ _-])?(?:mean|avg|average|median|mittelwert|durchschnitt|moyenne|promedio|mittel)|ø|avg[ _].*|"
+    r"(?:grand|sub)?[ _-]?(?:sum|total|pooled)(?:[ _-].*)?|(?:gesamt)?summe|suma|razem|totaal|totale|"
+    r"合计|总计|平均|合計|итого|среднее|std|stdev|stabw|std\.?[ _]?dev\.?|variance|varianz|"
+    r"standard[ _-]?(?:deviation|abweichung|error)|(?:upper|lower)[ _-].*limit|minimum|maximum|quartile|percentile",
+    re.I,
+)
+_SHORT_STATISTIC = re.compile(r"min|max|sd|sem|mw|med|[lu][sc]l|count|limits?", re.I)
+
+
+def is_statistic(value: str) -> bool:
+    """Whether a cell among figures is the name of a statistic or a limit, such as mean, Max or USL."""
+    value = value.strip(" .:")
+    return bool(_STATISTIC.fullmatch(value) or _SHORT_STATISTIC.fullmatch(value))
+
+
 def is_total(value: str) -> bool:
     """Whether a value is named like a total or an average of others.
 
@@ -645,7 +742,7 @@ def is_total(value: str) -> bool:
         >>> is_total("EU27"), is_total("Store total"), is_total("Total Energies"), is_total("Europe")
         (True, True, True, False)
     """
-    return bool(_TOTAL.fullmatch(value.strip()))
+    return bool(_TOTAL.fullmatch(value.strip()) or _STATISTIC.fullmatch(value.strip()))
 
 
 # Units, and parts of a split
@@ -658,8 +755,28 @@ _UNIT = re.compile(
     r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*",
     re.IGNORECASE,
 )
-_SPLIT = frozenset("train training test testing val valid validation dev holdout".split())
+_TRAINING = frozenset(
+    "train training trn tr learn learning build fit calibration cal calib derivation entrenamiento entraînement "
+    "apprentissage lernen treino treinamento addestramento trening trenowanie обучение 训练 訓練 训练集".split()
+)
+_SPLIT = _TRAINING | frozenset(
+    "test testing tst te val valid validation dev development eval evaluation check holdout hold-out score "
+    "public private oos oot publictest privatetest prueba validación essai prüfung teste validação verifica testowy "
+    "walidacja тест проверка 测试 測試 测试集 验证 验证集".split()
+)
 """What people call the parts of a split."""
+_CERTAIN_PARTS = (_TRAINING - frozenset("tr learn learning build fit cal lernen".split())) | {"tst", "te"}
+"""Parts that say so under any name."""
+_OF_SPLIT = re.compile(
+    r"(?:.*[ _.-])?(?:split|partition|subset|(?:data|sample)[ _.-]?(?:set|type|split)|set(?:[ _.-]?type)?|usage)", re.I
+)
+_FLAGS_OF_SPLIT = re.compile(
+    r"(?:is|in|for|use)[ _.-]?(?:the[ _.-])?(?:train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?|hold[ _.-]?out|sample)"
+    r"(?:[ _.-]?(?:set|data|split|flag|part))?|(?:in|out|oo)[ _.-]?(?:of[ _.-]?)?s(?:ample)?|oos|hold[ _.-]?out|"
+    r"train(?:ing)?(?:[ _.-]?(?:set|flag|mask|test|split))?|split(?:[ _.-]?(?:id|no|nr))?|partition|"
+    r"test[ _.-]?(?:set|flag|mask|split)",
+    re.I,
+)
 
 
 _SPELLINGS = {
@@ -687,6 +804,59 @@ _SPELLINGS = {
 }
 """Spellings of units that people use for one another, in small letters. MW and mW are two units."""
 
+_QUANTITIES = {
+    quantity: re.compile(words)
+    for quantity, words in {
+        "temperature": r"\w*temp(?:s|eratur[ae]?)?|température|temperatuur|"
+        r"t(?:max|min|avg|mean|air|amb)|dewpoint|taupunkt",
+        "pressure": r"\w*pressures?|press|pression|presi[oó]n|pressione|\w*druck|druk|p|p[as]|"
+        r"[sdma]bp|n?ibp|bp|map|cvp|icp|"
+        r"(?:sys|dia|mean)bp|systolic|diastolic|systolisch|diastolisch|pa?c?o2|baro(?:meter)?",
+        "speed": r"\w*speeds?|velocity|vel|wind|gusts?|\w*geschwindigkeit|vitesse|velocidad|velocit[àa]|snelheid",
+        "energy": r"energy|\w*energie|énergie|energ[ií]a|calories|gas",
+        "force": r"force|\w*kraft|fuerza|forza|thrust|schub",
+        "power": r"power|p|\w*leistung|puissance|potencia|potenza|horsepower",
+        "length": r"height|length|distance|dist|depth|level|altitude|elevation|width|thickness|diameter|waist|\w*höhe|"
+        r"\w*hoehe|\w*länge|\w*laenge|\w*tiefe|\w*abstand|\w*pegel|breite|dicke|größe|groesse|hauteur|longueur|"
+        r"profondeur|altura|distancia|rain(?:fall)?|precip(?:itation)?|niederschlag",
+        "mass": r"\w*weights?|wgt|mass|\w*gewicht|\w*masse|poids|peso|massa",
+        "volume": r"volume|vol|\w*volumen|fuel|kraftstoff|diesel|benzin",
+        "flow": r"flow|\w*durchfluss|\w*volumenstrom|débit|debit|caudal",
+        "signal": r"level|lvl|\w*füllstand|\w*fuellstand|valve|ventil|humidity|rh|\w*feuchte|signal|loop|transmitter",
+        "glucose": r"gluc?(?:ose)?|glukose|glucosa|bg|cgm|sgv|blutzucker|glyc[aé]?emi[ae]|glycémie",
+        "creatinine": r"crea(?:t(?:inine?)?)?|scr|kreatinin|creatinina",
+        "cholesterol": r"chol(?:esterol)?|cholesterin|colesterol|[lh]dlc?",
+        "triglycerides": r"trigs?|tgl?|triglycerides?|triglyzeride",
+        "bilirubin": r"[td]?bili?|bilirubine?",
+        "urea": r"bun|urea|harnstoff",
+        "HbA1c": r"(?:hb)?a1c",
+        "haemoglobin": r"hb|hgb|ha?emoglobine?|hämoglobin",
+        "calcium": r"ca|calcium|kalzium",
+        "uric acid": r"uric|urate|harnsäure",
+    }.items()
+}
+"""What is measured, by the words of a name that say so; some of them say several."""
+_OF_BLOOD = frozenset(list(_QUANTITIES)[list(_QUANTITIES).index("glucose") :])
+"""Quantities whose unit is that of a concentration, which says nothing of what is dissolved."""
+_QUANTITIES_OF_UNITS = {
+    unit: frozenset(quantities)
+    for units, quantities in (
+        ("°c °f c f k degc degf celsius fahrenheit kelvin", ("temperature",)),
+        ("pa hpa kpa mpa bar mbar psi psig psia mmhg inhg torr cmh2o", ("pressure",)),
+        ("km/h kmh kph mph m/s mps kn kt kts knots", ("speed",)),
+        ("j kj mj wh kwh mwh kcal", ("energy",)),
+        ("n lbf kgf", ("force",)),
+        ("w kw mw hp ps", ("power",)),
+        ("m km mi ft feet in inch inches cm mm", ("length",)),
+        ("g kg mg lb lbs oz", ("mass",)),
+        ("l ml gal m³ m3 liters litres gallons", ("volume",)),
+        ("l/min lpm gpm m³/h m3/h l/s", ("flow",)),
+        ("% ma pct percent", ("signal",)),
+        ("mg/dl mmol/l µmol/l umol/l g/dl g/l", _OF_BLOOD),
+    )
+    for unit in units.split()
+}
+
 
 def unit_in(name: str) -> tuple[str, str]:
     """What a column's name says without a unit at its end, and the unit; empty where there is none.
@@ -707,6 +877,24 @@ def unit_in(name: str) -> tuple[str, str]:
         re.I,
     )
     return (found[1], found[2]) if found else (name, "")
+
+
+def quantities(name: str) -> frozenset[str]:
+    """What a column's name says is measured, by its words and the unit at its end; empty where it says nothing.
+
+    Example:
+        >>> quantities("wind_kmh"), quantities("Reifendruck (bar)"), quantities("x2")
+        (frozenset({'speed'}), frozenset({'pressure'}), frozenset())
+    """
+    words = split(name)
+    said = frozenset(
+        quantity
+        for quantity, pattern in _QUANTITIES.items()
+        if any(pattern.fullmatch(word) for word in (*words, "".join(words)))
+    )
+    last = words[-1] if words and len(words[-1]) > 1 and words[-1] not in ("in", "ma") else ""
+    unit = _QUANTITIES_OF_UNITS.get((unit_in(name)[1] or last).replace(" ", "").casefold(), frozenset())
+    return said & unit or unit or said
 
 
 def same_unit(one: str, other: str) -> bool:
@@ -732,6 +920,23 @@ def below_names(text: str) -> bool:
     return bool(_UNIT.fullmatch(text))
 
 
-def are_parts(values: Collection[str]) -> bool:
-    """Whether values in lower case are what people call the parts of a split."""
-    return len(values) > 1 and _SPLIT.issuperset(values) and not {"train", "training"}.isdisjoint(values)
+def are_parts(values: Collection[str], name: str = "") -> bool:
+    """Whether values in lower case are what people call the parts of a split, under a name that says so or any.
+
+    Example:
+        >>> are_parts({"train", "test"}), are_parts({"dev", "eval"}), are_parts({"dev", "eval"}, "set")
+        (True, False, True)
+    """
+    if len(values) < 2 or not _SPLIT.issuperset(values):
+        return False
+    return not _CERTAIN_PARTS.isdisjoint(values) or bool(_OF_SPLIT.fullmatch(name.strip()))
+
+
+def flags_split(name: str) -> bool:
+    """Whether a column's name is that of flags or numbers of the parts of a split, such as ``is_test``.
+
+    Example:
+        >>> flags_split("is_train"), flags_split("in_sample"), flags_split("test")
+        (True, True, False)
+    """
+    return bool(_FLAGS_OF_SPLIT.fullmatch("_".join(split(name))))

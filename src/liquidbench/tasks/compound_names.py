@@ -1,0 +1,124 @@
+"""Names of recordings that contain the name of whom they are of, such as ``S01_walk_2``."""
+
+import re
+from typing import NamedTuple
+
+import polars as pl
+
+from liquidbench.tasks import words
+
+_PART = r"[^\W\d_]+\d*|\d+"
+"""A word with the figures behind it, or figures."""
+_DATE = r"(?<!\d)(?:19|20)\d\d(?:[-/._]?[01]\d(?:[-/._]?[0-3]\d)?|[-/._]?[wW]?\d\d)(?!\d)"
+_FEWEST = 3
+_ALIKE = 0.9
+"""Share of the names that have as many parts as the rest."""
+_SHARED = 2 / 3
+"""Share of a part's values that several names have."""
+
+
+class Shared(NamedTuple):
+    """A part of names that several of them have.
+
+    Attributes:
+        pattern: a regular expression whose group is the part.
+        first, second: two names that have one.
+        names, parts: how many names there are, and how many different parts they have.
+    """
+
+    pattern: str
+    first: str
+    second: str
+    names: int
+    parts: int
+
+
+def shared_part(column: pl.Series) -> Shared | None:
+    """The part of names that most likely says whom they are of; None where no part is shared, or names are dates.
+
+    Of several it is a word with figures that counts no recordings by its name, as ``trial3`` does, or else the first.
+
+    Example:
+        >>> names = [f"S{subject:02d}_walk_{trial}" for subject in range(5) for trial in range(4)]
+        >>> shared = shared_part(pl.Series(names))
+        >>> shared.first, shared.second, shared.parts
+        ('S00_walk_0', 'S00_walk_1', 5)
+        >>> pl.Series(names).str.extract(shared.pattern).head(5).to_list()
+        ['S00', 'S00', 'S00', 'S00', 'S01']
+    """
+    names = column.drop_nulls().cast(pl.String).unique().sort().to_list()
+    if len(names) <= _FEWEST:
+        return None
+    dated = [re.search(_DATE, name) for name in names]
+    split = [re.findall(_PART, name) for name in names]
+    lengths = [len(parts) for parts in split]
+    usual = max(set(lengths), key=lengths.count)
+    if lengths.count(usual) < _ALIKE * len(names):
+        return None
+    if usual == 1:
+        return _of_figures(names) or _of_initials(names)
+    kept = [(name, parts) for name, parts in zip(names, split, strict=True) if len(parts) == usual]
+    places = [place for place in range(usual) if _is_shared([parts[place] for _, parts in kept])]
+    if 2 * sum(map(bool, dated)) > len(names):
+        places = [place for place in places if not _is_of_date(names, place)]
+
+    def rank(place: int) -> tuple[bool, bool, int]:
+        before = kept[0][1][place - 1] if place and kept[0][1][place].isdigit() else ""
+        word = re.sub(r"\d", "", kept[0][1][place]) or before
+        mixed = re.fullmatch(r"[^\W\d]+\d+", kept[0][1][place])
+        return words.is_within(word) or words.is_part(word), not mixed, place
+
+    if not places:
+        return None
+    place = min(places, key=rank)
+    before = rf"(?:(?:{_PART})[\W_]*){{{place}}}" if place else ""
+    return _of(rf"^[\W_]*{before}({_PART})", names)
+
+
+def _is_shared(values: list[str]) -> bool:
+    """Whether most values of a part are those of several names; a file's ending is that of all of them."""
+    distinct = set(values)
+    shared = sum(values.count(value) > 1 for value in distinct)
+    return _FEWEST <= len(distinct) < len(values) and shared >= _SHARED * len(distinct)
+
+
+def _is_of_date(names: list[str], place: int) -> bool:
+    """Whether a part of most names is one of a date in them."""
+    inside = 0
+    for name in names:
+        date, parts = re.search(_DATE, name), list(re.finditer(_PART, name))
+        inside += bool(date and place < len(parts) and date.start() <= parts[place].start() < date.end())
+    return 2 * inside > len(names)
+
+
+def _of_initials(names: list[str]) -> Shared | None:
+    """Initials with figures behind them, such as AM1, AM2, KB1."""
+    found = [re.fullmatch(r"([^\W\d_]{2,3})\d{1,2}", name) for name in names]
+    if not all(found) or not _is_shared([match[1] for match in found if match]):
+        return None
+    return _of(r"^([^\W\d_]+)", names)
+
+
+def _of_figures(names: list[str]) -> Shared | None:
+    """Numbers such as 101, 102, 201, 202, of which the last figures count on with each of the first."""
+    if not all(name.isdigit() for name in names) or len({len(name) for name in names}) > 1:
+        return None
+    for figures in range(len(names[0]) - 1, 0, -1):
+        of_first: dict[str, list[int]] = {}
+        for name in names:
+            of_first.setdefault(name[:-figures], []).append(int(name[-figures:]))
+        counts = list(of_first.values())
+        counted = all(min(count) <= 1 and len(count) == max(count) - min(count) + 1 for count in counts)
+        # Numbers that go on from one to the next count all of them.
+        full = any(len(count) == 10**figures for count in counts)
+        if len(counts) >= _FEWEST and counted and not full and min(map(len, counts)) > 1:
+            return _of(rf"^(\d+)\d{{{figures}}}$", names)
+    return None
+
+
+def _of(pattern: str, names: list[str]) -> Shared:
+    found = [re.search(pattern, name) for name in names]
+    parts = [match[1] if match else "" for match in found]
+    one = next(part for part in parts if part and parts.count(part) > 1)
+    first, second = [name for name, part in zip(names, parts, strict=True) if part == one][:2]
+    return Shared(pattern, first, second, len(names), len(set(parts)))

@@ -1,0 +1,115 @@
+"""Rows of a table that sum up others: sums, means, limits and the like, above or below the data."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from liquidbench.tasks import dates, words
+
+MOST_ROWS = 8
+"""Rows at either end of a table that may sum up the others."""
+FEWEST_ROWS = 12
+"""Rows that are summed up."""
+MOST_GROUPED = 10_000
+"""Rows in which groups are looked at: the first ones."""
+FIGURES = 0.9
+"""Share of a column's cells that hold figures, where a word such as mean is none of its values."""
+SAME_SUM = 1e-6
+"""How near a statistic is to the row's, in relation to the deviation of the numbers, or of what was added up."""
+ROUNDED = 0.2
+"""Standard deviations by which a statistic may be rounded; of several numbers in a row, more."""
+DIGITS = 5
+"""Characters of a number alone from which on it is a mean by no accident."""
+
+
+def _float(statistic: object) -> float:
+    return statistic if isinstance(statistic, float) else 0.0
+
+
+_KINDS: dict[str, Callable[[pl.Series], object]] = {
+    "sum": pl.Series.sum,
+    "mean": pl.Series.mean,
+    "median": pl.Series.median,
+    "standard deviation": pl.Series.std,
+    "coefficient of variation": lambda numbers: 100 * _float(numbers.std()) / (_float(numbers.mean()) or 1),
+    "standard deviation (n)": lambda numbers: numbers.std(ddof=0),
+    "minimum": pl.Series.min,
+    "maximum": pl.Series.max,
+}
+_AT_ANY_END = ("minimum", "maximum")
+"""What the last row of rising numbers may well be, too."""
+
+
+def named(cells: pl.DataFrame) -> dict[int, str]:
+    """Rows with the name of a statistic, such as mean or USL, in a column of figures; and these names.
+
+    Args:
+        cells: as text, all of a file's rows.
+    """
+    found: dict[int, str] = {}
+    for name in cells.columns:
+        column = cells[name]
+        if column.dtype != pl.String:
+            continue
+        there = column.str.strip_chars()
+        # Most columns hold no such word, and are looked at once.
+        letters = there.filter(there.str.contains(r"[A-Za-zØø]"))
+        values = {value for value in letters.unique() if value and words.is_statistic(value)}
+        rows = there.is_in(list(values)).arg_true() if values else pl.Series([], dtype=pl.UInt32)
+        figures = there.str.contains(r"\d").sum()
+        if 0 < len(rows) <= max(MOST_ROWS, dates.few(len(there))) and figures >= FIGURES * (len(there) - len(rows)):
+            found |= {int(row): str(there[int(row)]) for row in rows if int(row) not in found}
+    return dict(sorted(found.items()))
+
+
+def unnamed(frame: pl.DataFrame) -> tuple[int, int, str]:
+    """How many of the first rows, and of the last, sum up all others; and what the first of them are.
+
+    Each holds one statistic of the others in all columns of numbers that it fills, of which there are two at least but
+    for sums. A row of least or greatest values alone is none: rising numbers end in such a row.
+    """
+    numbers = frame.select(pl.selectors.numeric().cast(pl.Float64))
+    if numbers.height < FEWEST_ROWS:
+        return 0, 0, ""
+    for above in (False, True):
+        rows = numbers.reverse() if above else numbers
+        for count in range(min(MOST_ROWS, frame.height - FEWEST_ROWS), 0, -1):
+            kinds = [_kind(rows[:-count], rows.row(place, named=True)) for place in range(len(rows) - count, len(rows))]
+            if all(kinds) and (len(set(kinds)) > 1 or kinds[0] not in _AT_ANY_END):
+                return (count, 0, kinds[-1]) if above else (0, count, kinds[0])
+    return 0, 0, ""
+
+
+def of_groups(frame: pl.DataFrame, name: str) -> str:
+    """What the last row of almost every group holds of the group's other rows; empty for nothing."""
+    parts = frame.head(MOST_GROUPED).partition_by(name, maintain_order=True)[:MOST_ROWS]
+    numbers = [part.select(pl.selectors.numeric().cast(pl.Float64)) for part in parts if part.height > MOST_ROWS]
+    kinds = [_kind(part[:-1], part.row(-1, named=True)) for part in numbers]
+    found = {kind for kind in kinds if kind and kind not in _AT_ANY_END}
+    return kinds[0] if len(kinds) > 2 and len(found) == 1 and kinds.count(kinds[0]) == len(kinds) else ""
+
+
+def _kind(others: pl.DataFrame, row: dict[str, float | None]) -> str:
+    """Which statistic of the others a row holds, in each number of it; empty for none."""
+    filled = {name: value for name, value in row.items() if value is not None}
+    # Of flags, any is the least, or the median.
+    if any(others[name].head(MOST_GROUPED).drop_nulls().n_unique() < 3 for name in filled):
+        return ""
+    for kind, statistic in _KINDS.items():
+        # A single number is a sum, or a mean of many digits in a row of nothing else.
+        alone = len(filled) == 1 and (len(row) == 1 or len(f"{next(iter(filled.values())):.12g}") < DIGITS)
+        if not filled or (kind != "sum" and alone):
+            continue
+        if all(_is(statistic(others[name].drop_nulls()), value, others[name], kind) for name, value in filled.items()):
+            return kind
+    return ""
+
+
+def _is(statistic: object, value: float, others: pl.Series, kind: str) -> bool:
+    if not isinstance(statistic, float):
+        return False
+    spread = float(others.std() or 0.0)  # pyright: ignore[reportArgumentType]
+    # Written with few decimals, of which one at the end may be a 0.
+    decimals = len(f"{value:.12g}".partition(".")[2])
+    near = next((by for by in (0.51 * 10.0**-decimals, 0.051 * 10.0**-decimals) if by <= ROUNDED * spread), 0.0)
+    return abs(statistic - value) <= max(near, SAME_SUM * (float(others.abs().sum()) if kind == "sum" else spread))
