@@ -203,3 +203,30 @@ def test_a_place_is_the_same_while_the_speed_is_0(warnings):
     speed = np.where((np.arange(ROWS) >= 100) & (np.arange(ROWS) < 125), 0, 30 + signal(93)).round(2)
     assert still(warnings(stopped))
     assert not still(warnings(stopped.with_columns(speed=speed)))
+
+
+@pytest.mark.parametrize("rows", [20, 90])
+def test_a_stretch_of_one_column_that_was_pasted_is_warned_of(warnings, rows):
+    frame = FINE.with_columns(z=pl.Series(signal(55).round(3)))
+    (said,) = [
+        line for line in warnings(pasted(frame, 33, 240, rows, but=("time", "x", "y"))) if "same numbers" in line
+    ]
+    assert said.startswith(f"'z' has the same numbers in the {rows} rows from line 242 on as in those from line 35 on")
+    # Machines that are driven alike, and coarse numbers, say nothing.
+    driven = pl.DataFrame({"machine": np.repeat(["a", "b", "c"], 140), "t": np.tile(np.arange(140), 3)})
+    driven = driven.with_columns(
+        drive=pl.Series(np.tile(signal(56, 140), 3).round(3)), y=pl.Series(signal(57).round(3))
+    )
+    for clean in (frame, driven, COARSE):
+        assert not any("same numbers" in line for line in warnings(clean))
+
+
+def test_a_daily_target_in_hourly_rows_is_warned_of(warnings):
+    days = signal(58, 18, keeps=0).round(2)
+    frame = frame_of(x=signal(59).round(2)[: 18 * 20], y=np.repeat(np.resize(days, 18) + np.arange(18), 20).round(2))
+    wide = frame_of(x=signal(59).round(2), y=np.repeat(signal(58, 35, keeps=0).round(3), 12))
+    assert not any("changes once in" in line for line in warnings(frame)), "too few days"
+    (said,) = [line for line in warnings(wide) if "changes once in" in line]
+    assert said.startswith("target 'y' changes once in 12 rows")
+    steps = wide.with_columns(y=pl.Series(np.repeat(np.arange(35) % 4, 12) * 1.5))
+    assert not any("changes once in" in line for line in warnings(steps, kind="regression"))

@@ -176,3 +176,18 @@ def test_counters_and_what_is_near_an_end_did_not_wrap():
     dark = np.where(np.arange(ROWS) // 12 % 2, 5 + 4 * signal(46), 250 + 4 * signal(47)).round().clip(0, 255)
     for values in (up, dark):
         assert not [said for said in looked_at(values) if "wrapped" in said]
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_numbers_that_were_exchanged_between_two_columns_are_warned_of(warnings, count):
+    warm, damp = (20 + 0.7 * signal(61)).round(2), (55 + 2 * signal(62)).round(2)
+    odd = np.random.default_rng(count).permutation(ROWS)[:count]
+    warm[odd], damp[odd] = damp[odd], warm[odd]
+    frame = frame_of(warm=warm, damp=damp, y=signal(63).round(3))
+    (said,) = [line for line in warnings(frame) if "exchanged" in line]
+    assert said.startswith(f"the numbers of 'warm' and 'damp' are exchanged in {count} row")
+    assert f"the first of them line {odd.min() + 2}:" in said
+    # A valve that opens moves both, but not to each other's numbers.
+    open_ = np.isin(np.arange(ROWS), odd)
+    both = frame_of(flow=np.where(open_, 90, 20) + signal(61), p=np.where(open_, 2, 8) + 0.1 * signal(62), y=signal(63))
+    assert not any("exchanged" in line for line in warnings(both))

@@ -4,6 +4,7 @@ A stretch of rows that was pasted a second time, or a recording under two names,
 has seen. A sensor that is stuck says the same in every row.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from liquidbench.wording import counted, listed
 
 FEWEST_AGAIN = 8
 """Rows one after another, and different ones among them, that stand again by no accident."""
+FEWEST_OF_A_COLUMN, FEWEST_VALUES = 16, 50
+"""The same of one column; and distinct numbers that it has."""
 MOST_COPIES = 3
 """Times that such a stretch stands in the table; what comes more often is a protocol, a calendar or the like."""
 BY_CHANCE = 1e-3
@@ -30,6 +33,9 @@ SHARED = 0.5
 """Share of a recording's rows that stand in another one, from which on both are one."""
 AT_ONE_TIME = 0.67
 """Distinct times for each row, up to which recordings are side by side and may share the weather, say."""
+
+FEWEST_HELD, FEWEST_HOLDS, HELD = 3, 20, 0.8
+"""Rows for which a target stays the same, how often it does so, and the share of these of the usual length."""
 
 FROZEN = 20
 """Rows in which a number that else changes from row to row stands still by no accident."""
@@ -45,6 +51,7 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for rows that stand twice, and one for each stretch in which columns stand still."""
     codes = meaning.codes()
     yield from _repeated(meaning, codes)
+    yield from _held(meaning, codes)
     yield from _frozen(meaning, codes)
 
 
@@ -61,8 +68,10 @@ class _Stretch(NamedTuple):
 
 def _repeated(meaning: Meaning, codes: NDArray[np.int64]) -> Iterator[str]:
     """Recordings that are there under two names, and stretches that were pasted again."""
-    stretches = _again(meaning, codes)
+    names = list(dict.fromkeys((*meaning.sources, meaning.target)))
+    stretches = _again(meaning, codes, names, FEWEST_AGAIN)
     if not stretches:
+        yield from _pasted_columns(meaning, codes, names)
         return
     rows = Counter[tuple[int, int]]()
     for stretch in stretches:
@@ -103,19 +112,36 @@ def _name(meaning: Meaning, codes: NDArray[np.int64], recording: int) -> str:
     return " / ".join(labelled(row[name])[0] for name in meaning.key)
 
 
-def _again(meaning: Meaning, codes: NDArray[np.int64]) -> list[_Stretch]:
-    """The stretches of rows that stand again elsewhere, by no accident."""
-    names = list(dict.fromkeys((*meaning.sources, meaning.target)))
+def _pasted_columns(meaning: Meaning, codes: NDArray[np.int64], names: list[str]) -> Iterator[str]:
+    """Stretches of one column that stand again in it, where the others do not."""
+    for name in names:
+        column = meaning.frame[name]
+        # Whole numbers come again in any order.
+        if not column.dtype.is_float() or column.n_unique() < FEWEST_VALUES:
+            continue
+        stretches = _again(meaning, codes, [name], FEWEST_OF_A_COLUMN)
+        # Recordings may share the weather, or be driven alike.
+        if stretches := [stretch for stretch in stretches if codes[stretch.first] == codes[stretch.before]]:
+            longest = max(stretches, key=lambda stretch: stretch.length)
+            yield (
+                f"{name!r} has the same numbers in the {longest.length} rows from {meaning.at(longest.first)} on as in "
+                f"those from {meaning.at(longest.before)} on, while other columns have not: if they were pasted or "
+                "filled in, empty them"
+            )
+
+
+def _again(meaning: Meaning, codes: NDArray[np.int64], names: list[str], fewest: int) -> list[_Stretch]:
+    """The stretches of at least so many rows that stand again elsewhere in these columns, by no accident."""
     hashes = meaning.frame.select(names).hash_rows(seed=0).to_numpy()
     windows = {1: hashes}
-    for rows in (1, 2, 4):
+    for rows in itertools.takewhile(lambda rows: rows < fewest, (1, 2, 4, 8)):
         # Of twice as many rows each.
         first, second = windows[rows][:-rows], windows[rows][rows:]
         windows[2 * rows] = (first * MIXER) ^ (first >> np.uint64(31)) ^ second
         if not len(windows[2 * rows]):
             return []
-    here = windows[FEWEST_AGAIN]
-    within = codes[: len(here)] == codes[FEWEST_AGAIN - 1 :]
+    here = windows[fewest]
+    within = codes[: len(here)] == codes[fewest - 1 :]
     places = np.flatnonzero(within)
     order = places[np.argsort(here[places], kind="stable")]
     same = np.append(False, here[order[1:]] == here[order[:-1]])
@@ -129,7 +155,7 @@ def _again(meaning: Meaning, codes: NDArray[np.int64]) -> list[_Stretch]:
     # Where one window after the other is the next one of what stands before.
     goes_on = (before[:-1] >= 0) & (np.diff(before) == 1) & within[1:]
     first = np.flatnonzero((before >= 0) & ~np.append(False, goes_on))
-    lengths = np.flatnonzero((before >= 0) & ~np.append(goes_on, False)) + FEWEST_AGAIN - first
+    lengths = np.flatnonzero((before >= 0) & ~np.append(goes_on, False)) + fewest - first
     seldom = copies[first] <= MOST_COPIES
     if 2 * seldom.sum() < len(first):
         return []
@@ -147,7 +173,7 @@ def _again(meaning: Meaning, codes: NDArray[np.int64]) -> list[_Stretch]:
     return [
         stretch
         for stretch in found
-        if len(np.unique(own[stretch.first : stretch.first + stretch.length])) >= FEWEST_AGAIN
+        if len(np.unique(own[stretch.first : stretch.first + stretch.length])) >= fewest
         and expected(stretch.length) < BY_CHANCE
         and not _is_of_a_design(features, stretch, codes)
     ]
@@ -191,6 +217,28 @@ def _own(meaning: Meaning, names: list[str]) -> list[str]:
     if times > AT_ONE_TIME * meaning.frame.height:
         return names
     return [name for name in names if meaning.frame.select(meaning.time, name).unique().height > times] or names
+
+
+# A target that was measured less often than the rows say
+
+
+def _held(meaning: Meaning, codes: NDArray[np.int64]) -> Iterator[str]:
+    """A target that stays the same for as many rows each time, as a daily value written in each hour of the day."""
+    column = meaning.frame[meaning.target]
+    if meaning.per != "step" or meaning.classes is not None or column.has_nulls():
+        return
+    numbers = column.cast(pl.Float64).to_numpy()
+    first = np.flatnonzero(np.append(True, (np.diff(numbers) != 0) | (np.diff(codes) != 0)))
+    lengths = np.diff(first, append=len(numbers))
+    usual = int(np.median(lengths))
+    # Set points, and what is mostly 0, have few values.
+    several = len(np.unique(numbers[first])) >= len(first) / 2
+    if usual >= FEWEST_HELD and len(first) >= FEWEST_HOLDS and several and np.mean(lengths == usual) >= HELD:
+        yield (
+            f"target {meaning.target!r} changes once in {usual} rows, as a value that was measured once and written in "
+            "all of them, so that most rows ask for what the row before has shown, and the first of each may know what "
+            "is measured later; keep one row of each value"
+        )
 
 
 # Numbers that stand still

@@ -5,6 +5,7 @@ them with the rest instead: the gap to it has to be wider than the rest is wide,
 the rest's own tail, or any amount, count or rainfall would have some.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -74,18 +75,21 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each column of which some cells are far from all others."""
     codes = meaning.codes()
     found: set[str] = set()
+    set_apart: dict[str, NDArray[np.bool_] | None] = {}
     for name in dict.fromkeys((*meaning.sources, meaning.target)):
         column = meaning.frame[name]
         if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
             continue
         numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         rows = np.flatnonzero(~np.isnan(numbers) & ~np.isin(numbers, meaning.sentinels.get(name, [])))
+        set_apart[name] = _set_apart(column.cast(pl.Float64).fill_null(np.nan).to_numpy())
         # Numbers that are all the same distance off, such as wrapped ones, would be wild ones too.
         for look in (_wrapped, _turned, _wild):
             if len(rows) and (said := look(meaning, numbers[rows], rows, codes[rows])):
                 found.add(name)
                 yield f"{_named(meaning, name)} {said}"
                 break
+    yield from _exchanged(meaning, set_apart)
     yield from _outliers(meaning, sequences, found)
     if meaning.kind == "regression" and meaning.target not in found:
         yield from _outlying_targets(meaning, sequences)
@@ -179,6 +183,45 @@ def _power_of_ten(wild: NDArray[np.float64], rest: NDArray[np.float64]) -> bool:
     if not ((shrunk >= least) & (shrunk <= most)).all():
         return False
     return len(wild) < FEW or bool(shrunk.std() > 0.3 * rest.std())
+
+
+# Cells that were exchanged
+
+
+def _set_apart(numbers: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Few rows whose numbers are apart from all others by more than these range; None where there are none."""
+    inner = np.unique(numbers[~np.isnan(numbers)])
+    if len(inner) < FEWEST:
+        return None
+    cut = int(np.diff(inner).argmax()) + 1
+    odd = numbers >= inner[cut]
+    if 2 * odd.sum() > len(odd):
+        odd = ~np.isnan(numbers) & ~odd
+    wide = inner[cut] - inner[cut - 1] > min(inner[cut - 1] - inner[0], inner[-1] - inner[cut])
+    return odd if wide and 0 < odd.sum() <= MOST_ALONE * len(numbers) else None
+
+
+def _exchanged(meaning: Meaning, set_apart: dict[str, NDArray[np.bool_] | None]) -> Iterator[str]:
+    """Two columns with numbers of each other's in the same few rows."""
+    odd_in = {name: odd for name, odd in set_apart.items() if odd is not None}
+    for first, second in itertools.combinations(odd_in, 2):
+        odd = odd_in[first]
+        if not np.array_equal(odd, odd_in[second]):
+            continue
+        one, other = (meaning.frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in (first, second))
+        if _is_among(one[odd], other[~odd]) and _is_among(other[odd], one[~odd]):
+            rows = np.flatnonzero(odd)
+            place = int(rows[_first(meaning, rows)])
+            yield (
+                f"the numbers of {first!r} and {second!r} are exchanged in {counted(len(rows), 'row')}, as it seems, "
+                f"the first of them {meaning.at(place)}: each has there a number as the other has elsewhere, and none "
+                "of its own; put them back"
+            )
+
+
+def _is_among(numbers: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Whether numbers are within the range of others."""
+    return bool((numbers >= np.nanmin(others)).all() and (numbers <= np.nanmax(others)).all())
 
 
 # Signs
