@@ -1676,3 +1676,40 @@ def test_a_group_that_is_the_mean_of_all_others_is_warned_of(guess):
     # Storks that fly together are no means of one another.
     together = frame.with_columns(x=50 + 0.1 * pl.col("day") + pl.Series(0.01 * draws.normal(size=360)))
     assert not any("all others" in line for line in guess(together, time="day", group="region")[1])
+
+
+def test_a_clock_of_twelve_hours_is_refused(guess):
+    hours = [8, 9, 10, 11, 12, 1, 2, 3, 4, 5]
+    when = [f"2023-03-{day:02d} {hour}:00" for day in range(1, 31) for hour in hours]
+    draws = np.random.default_rng(1).normal(size=(2, 300)).round(3)
+    frame = pl.DataFrame({"time": when, "x": draws[0], "y": draws[1]})
+    with pytest.raises(ValueError, match="'time' goes from 1 to 12 and back in 30 rows, the first of them line 7"):
+        guess(frame)
+    assert guess(frame, time=None)[0]["time"] is None
+    # Mornings alone, or the other half written as it should be.
+    for rows in (
+        frame.filter(pl.int_range(300) % 10 < 5),
+        frame.with_columns(
+            time=pl.Series(
+                [f"2023-03-{day:02d} {hour + 12 * (hour < 8):02d}:00" for day in range(1, 31) for hour in hours]
+            )
+        ),
+    ):
+        assert guess(rows)[0]["time"] == "time"
+
+
+def test_subjects_with_few_visits_are_groups(guess):
+    visits = np.tile(np.arange(1, 6), 40)
+    draws = np.random.default_rng(2).normal(size=(2, 200)).round(3)
+    frame = pl.DataFrame({"patient": np.repeat(np.arange(40) + 1, 5), "visit": visits, "x": draws[0], "y": draws[1]})
+    mapping, lines = guess(frame)
+    assert mapping["group"] == "patient" and "patient" not in mapping["features"]
+    assert any("another column numbers the rows of each of its values" in line for line in lines)
+    assert_whole(mapping, 40)
+
+
+@pytest.mark.parametrize("other", ["P3", "\u0420\u0030\u0033", "P03\u200b"])
+def test_a_subject_under_two_spellings_is_warned_of(other):
+    column = pl.Series(["P01", "P02", "P03", other, "P10"])
+    assert groups.twins(column) == [("P03", other)]
+    assert groups.twins(pl.Series(["v1.03", "v1.3", "a-0", "b0"])) == []

@@ -302,3 +302,20 @@ def test_a_machine_that_is_switched_on_and_off_is_in_no_other_unit(warnings):
     power = np.where(on, draws.normal(240, 5, ROWS), draws.normal(2.4, 0.05, ROWS)).round(3)
     found = warnings(frame_of(power=power, y=signal(9).round(3)))
     assert not any("here and there" in line for line in found)
+
+
+def test_counts_of_many_regions_are_in_no_other_unit(warnings):
+    told = 0
+    for seed in range(6):
+        draws = np.random.default_rng(seed)
+        level = 400 * np.exp(0.35 * np.concatenate([signal(100 * seed + k, 104) for k in range(12)]))
+        frame = pl.DataFrame(
+            {
+                "region": np.repeat([f"r{k}" for k in range(12)], 104),
+                "week": np.tile(np.arange(104), 12),
+                "cases": draws.poisson(level),
+                "y": draws.normal(size=1248).round(3),
+            }
+        )
+        told += any("another unit" in line for line in warnings(frame, group="region", time="week"))
+    assert told == 0

@@ -149,12 +149,33 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         found = [name for name in named if in_blocks(frame, (name,)) or in_blocks(in_time, (name,))]
         finest = _finest(frame, found)
         if finest is None:
-            return Grouping()
+            # Of subjects with few visits each, the numbers of these tell.
+            short = [name for name in named if not words.is_within(name) and in_blocks(frame, (name,), SHORT)]
+            short = [name for name in short if _visits(frame, name, target, time)]
+            if (finest := _finest(frame, short)) is None:
+                return Grouping()
+            reason = "named like an identifier, and another column numbers the rows of each of its values"
+            return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
         # Numbers that begin again in each of another, as those of subjects at each site or of trials of each subject.
         within = [name for name in named if name not in found]
         if cut := _cut_within(finest, within, [frame, in_time], "they come in blocks of rows"):
             return cut
     return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
+
+
+def _visits(frame: pl.DataFrame, name: str, target: str, time: str | None) -> list[str]:
+    """Columns named like visits that number the rows of each value of another, beginning again with the same number."""
+    first = frame.filter(frame[name].rle_id().diff().fill_null(1) == 1)
+    return [
+        other
+        for other in frame.columns
+        if other not in (name, target, time)
+        and words.is_within(other)
+        and not frame[other].has_nulls()
+        and count(frame, (other,)) <= frame.height / FEWEST
+        and frame.select(name, other).is_unique().all()
+        and (first[other] == first[other][0]).mean() >= ALMOST_ALL  # pyright: ignore[reportOptionalOperand]
+    ]
 
 
 def candidates(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -445,12 +466,19 @@ def may_be_id(column: pl.Series) -> bool:
     return column.dtype == pl.String or column.dtype.is_numeric()
 
 
+_LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425", "ABEKMHOPCTYX")
+"""Cyrillic letters that look like Latin ones."""
+
+
 def twins(column: pl.Series) -> list[tuple[str, str]]:
     """Values of a column of text that differ only in case, blanks, hyphens, or how the same number is written."""
     first: dict[str, str] = {}
     found = []
     for value in column.drop_nulls().unique(maintain_order=True):
-        plain = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        plain = re.sub("[\u200b-\u200d\ufeff]", "", unicodedata.normalize("NFKC", value)).translate(_LOOK_ALIKE)
+        plain = " ".join(plain.casefold().split())
+        # 03 and 3 name the same, but not in 1.03.
+        plain = re.sub(r"(?<=[^\W\d])0+(?=\d)", "", plain)
         # Marks between figures, and the sign of a number, mean something; those between words hardly ever.
         plain = re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", plain)
         plain = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])|(?<=\d)[\s_-]+(?=[^\W\d_])", "", plain)

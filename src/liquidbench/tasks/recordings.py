@@ -295,6 +295,7 @@ def put_in_order(draft: Draft) -> None:
             )
     codes, times = draft.codes(), draft.times()
     by_group = np.argsort(codes, kind="stable")
+    _refuse_half_days(draft, times[by_group], codes[by_group], by_group)
     _suspect_daylight_saving(draft, codes[by_group], times[by_group], by_group)
     back = (np.diff(times[by_group]) < 0) & (np.diff(codes[by_group]) == 0)
     if back.any():
@@ -305,6 +306,26 @@ def put_in_order(draft: Draft) -> None:
     draft.keep(np.lexsort((times, codes)))
     _merge_repeated_rows(draft)
     _suspect_mixed_recordings(draft)
+
+
+def _refuse_half_days(
+    draft: Draft, times: NDArray[np.float64], codes: NDArray[np.int64], rows: NDArray[np.int64]
+) -> None:
+    """Refuse the times of a clock of 12 hours without AM and PM, which go back each day after noon."""
+    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+        return
+    column = draft.frame[draft.time][rows]
+    hours, days = column.dt.hour().to_numpy(), column.dt.date().rle_id().to_numpy()
+    back = np.flatnonzero((np.diff(times) < 0) & (np.diff(codes) == 0) & (np.diff(days) == 0))
+    if len(back) < groups.FEWEST or column.has_nulls() or hours.min() < 1 or hours.max() > 12:
+        return
+    if (hours[back] >= 8).all() and (hours[back + 1] <= 7).all() and (np.diff(times) < 0).sum() == len(back):
+        first = int(rows[back[0] + 1])
+        draft.refuse(
+            f"the clock of {draft.time!r} goes from 1 to 12 and back in {counted(len(back), 'row')}, the first of them "
+            f"{draft.at(first)}, as one of 12 hours without AM and PM; write hours from 0 to 23, or say --no-time if "
+            "rows are in order"
+        )
 
 
 def _suspect_mixed_recordings(draft: Draft) -> None:

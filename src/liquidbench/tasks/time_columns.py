@@ -197,6 +197,9 @@ def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | 
     if not column.dtype.is_numeric() or column.has_nulls():
         return None
     numbers = column.cast(pl.Float64).to_numpy()
+    # Months and minutes have two digits.
+    if not len(numbers) or numbers.max() < 100:
+        return None
     order = np.lexsort((numbers, codes))
     numbers, steps = numbers[order], np.diff(numbers[order])
     there = (np.diff(codes[order]) == 0) & (steps > 0)

@@ -17,6 +17,8 @@ from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import listed
 
+ONE_OF_MANY = 0.2
+"""Share of the recordings in which the unit has to change, where a column's name says no quantity."""
 NEAR = 5
 """Rows on either side of a change of units that say how large its step is."""
 FEWEST_ROWS = 20
@@ -80,6 +82,10 @@ TELLING = 4
 """Factor from which on a conversion of the quantity that a name says is no difference between groups."""
 
 
+DEGREES = ("temperature", "current")
+"""Quantities whose units have different zeros."""
+
+
 class _Conversion(NamedTuple):
     """How numbers in another unit become those of the rest, on a scale on which that is a line.
 
@@ -96,8 +102,8 @@ class _Conversion(NamedTuple):
     anywhere: bool = True
 
     def words(self, named: bool) -> str:
-        """The units, and the factor where no name says that they are likely."""
-        if named or not self.quantity or self.slope != 1.0:
+        """The units, and the factor where no name says that they are likely; degrees have none."""
+        if named or not self.quantity or self.quantity in DEGREES:
             return self.what
         way = "large" if self.shift < 0 else "small"
         return f"{self.what}: numbers {np.exp(abs(self.shift)):.4g} times as {way}"
@@ -286,6 +292,9 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         rows = [part[~gone[part]] for part in recordings]
         quantities = words.quantities(name)
         scales = [scale.for_quantities(quantities) for scale in SCALES]
+        if not quantities and not (numbers[~gone] % 1).any():
+            # Counts have no degrees.
+            scales = scales[1:]
         said = _in_rows(meaning, scales, rows, numbers) or _here_and_there(meaning, scales, rows, numbers)
         if said or (said := _in_groups(meaning, scales, keys, numbers, ~gone)):
             yield f"{name!r} {said}; bring all of it to one unit"
@@ -313,7 +322,8 @@ def _in_rows(
 ) -> str:
     """From which row on, or in which blocks, numbers are in another unit, in words."""
     changes = [(rows, found) for rows in recordings if (found := _change(scales, numbers[rows]))]
-    if not changes:
+    # Among many recordings, the level of one leaps by some factor sooner or later.
+    if not changes or (not scales[0].named and len(changes) < ONE_OF_MANY * len(recordings)):
         return ""
     rows, change = changes[0]
     first = meaning.at(int(rows[change.first]))

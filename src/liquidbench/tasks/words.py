@@ -496,7 +496,8 @@ _WHO = (
     "visitor|node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
-    "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
+    "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive|visita|"
+    "visite|besuch|sesi[oó]n|s[eé]ance|sitzung"
 )
 _NAMED = re.compile(
     rf"(?!(?:is|has|was|new|split|model)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})"
