@@ -120,8 +120,12 @@ def _pasted_columns(meaning: Meaning, codes: NDArray[np.int64], names: list[str]
         if not column.dtype.is_float() or column.n_unique() < FEWEST_VALUES:
             continue
         stretches = _again(meaning, codes, [name], FEWEST_OF_A_COLUMN)
-        # Recordings may share the weather, or be driven alike.
-        if stretches := [stretch for stretch in stretches if codes[stretch.first] == codes[stretch.before]]:
+        # Recordings may share the weather, or be driven alike, and what begins again at once is periodic.
+        if stretches := [
+            stretch
+            for stretch in stretches
+            if codes[stretch.first] == codes[stretch.before] and stretch.before + stretch.length < stretch.first
+        ]:
             longest = max(stretches, key=lambda stretch: stretch.length)
             yield (
                 f"{name!r} has the same numbers in the {longest.length} rows from {meaning.at(longest.first)} on as in "

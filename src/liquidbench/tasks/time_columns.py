@@ -197,9 +197,6 @@ def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | 
     if not column.dtype.is_numeric() or column.has_nulls():
         return None
     numbers = column.cast(pl.Float64).to_numpy()
-    # Months and minutes have two digits.
-    if not len(numbers) or numbers.max() < 100:
-        return None
     order = np.lexsort((numbers, codes))
     numbers, steps = numbers[order], np.diff(numbers[order])
     there = (np.diff(codes[order]) == 0) & (steps > 0)
@@ -211,6 +208,9 @@ def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | 
         return None
     # A hair more than rounding, so that 1990.1 is above 1990.
     for size in 10.0 ** np.arange(-2, 5):
+        # Above two digits of months or minutes there are others; 9, 12, 24 are hours.
+        if size >= 10 and numbers.max() < 100:
+            break
         goes_on = np.diff(np.floor(numbers / size + 1e-9))
         if (goes_on[large] == 1).all() and not goes_on[there & ~large].any():
             first = int(large.argmax())
