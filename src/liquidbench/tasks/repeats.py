@@ -124,7 +124,8 @@ def _pasted_columns(meaning: Meaning, codes: NDArray[np.int64], names: list[str]
         if stretches := [
             stretch
             for stretch in stretches
-            if codes[stretch.first] == codes[stretch.before] and stretch.before + stretch.length < stretch.first
+            if codes[stretch.first] == codes[stretch.before]
+            and stretch.before + stretch.length + FEWEST_OF_A_COLUMN <= stretch.first
         ]:
             longest = max(stretches, key=lambda stretch: stretch.length)
             yield (
