@@ -270,7 +270,16 @@ def shifted(seed, name):
     return frame_of(**{name: values.round(5), "y": signal(seed + 1, 300).round(3)})
 
 
-@pytest.mark.parametrize(("name", "most"), [("x", 7), ("temperature", 4), ("glucose", 4), ("pressure", 6)])
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("x", 7),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (("temperature", 4), ("glucose", 4), ("pressure", 6))
+        ),
+    ],
+)
 def test_few_random_shifts_seem_to_be_a_change_of_units(warnings, name, most):
     found = [any("another unit" in said for said in warnings(shifted(seed, name))) for seed in range(20)]
     assert sum(found) <= most
