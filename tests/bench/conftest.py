@@ -1,10 +1,12 @@
-"""Measurements of cost wait for nobody else's fits on this machine."""
+"""Measurements of cost wait for nobody else's fits on this machine; what `compare` warns of in a table."""
 
 import os
 import tempfile
 from multiprocessing.util import get_temp_dir
 
 import pytest
+
+from liquidbench.tasks import table
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -20,3 +22,14 @@ def machine_of_their_own():
         os.environ.pop("TMPDIR")
         if before is not None:
             os.environ["TMPDIR"] = before
+
+
+@pytest.fixture
+def warnings(tmp_path):
+    def warnings_of(frame, target="y", **asked):
+        path = tmp_path / "mine.csv"
+        frame.write_csv(path)
+        lines = table.complete({"table": str(path), "target": target, **asked})[1]
+        return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
+
+    return warnings_of

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from test_suspicions import signal, warnings  # noqa: F401
+from drawn import signal
 
 ROWS = 420
 

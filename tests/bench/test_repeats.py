@@ -3,9 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from test_suspicions import ROWS, frame_of, signal, warnings
-
-__all__ = ["warnings"]
+from drawn import ROWS, frame_of, signal
 
 
 def twice(found):

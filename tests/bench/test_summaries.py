@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import summaries, table, words
+from liquidbench.tasks import summaries, words
 
 ROWS = 150
 STATISTICS = {
@@ -14,20 +14,6 @@ STATISTICS = {
     "standard deviation": lambda column: column.std(),
     "standard deviation (n)": lambda column: column.std(ddof=0),
 }
-
-
-@pytest.fixture
-def warnings(tmp_path):
-    def warnings_of(content, target="y"):
-        path = tmp_path / "mine.csv"
-        if isinstance(content, str):
-            path.write_text(content)
-        else:
-            content.write_csv(path)
-        lines = table.complete({"table": str(path), "target": target})[1]
-        return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
-
-    return warnings_of
 
 
 def measured(seed=0, rows=ROWS):

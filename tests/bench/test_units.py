@@ -1,41 +1,9 @@
 """Columns that are partly in another unit: which conversions count, what is found, and what is left alone."""
 
-from datetime import datetime, timedelta
-
 import numpy as np
 import polars as pl
 import pytest
-
-from liquidbench.tasks import table
-
-ROWS = 420
-START = datetime(2023, 3, 2)
-
-
-@pytest.fixture
-def warnings(tmp_path):
-    def warnings_of(frame, target="y", **asked):
-        path = tmp_path / "mine.csv"
-        frame.write_csv(path)
-        lines = table.complete({"table": str(path), "target": target, **asked})[1]
-        return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
-
-    return warnings_of
-
-
-def signal(seed, rows=ROWS, keeps=0.9):
-    """An autoregression of deviation 1."""
-    draws = np.random.default_rng(seed).normal(size=rows)
-    values = np.zeros(rows)
-    for row in range(1, rows):
-        values[row] = keeps * values[row - 1] + np.sqrt(1 - keeps**2) * draws[row]
-    return values
-
-
-def frame_of(**columns):
-    rows = len(next(iter(columns.values())))
-    when = [START + timedelta(minutes=15 * row) for row in range(rows)]
-    return pl.DataFrame({"time": when, **columns})
+from drawn import ROWS, frame_of, signal
 
 
 def later(row, values, convert):

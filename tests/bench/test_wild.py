@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_suspicions import ROWS, frame_of, signal, warnings
+from drawn import ROWS, frame_of, signal
 
 from liquidbench.tasks import wild
 
@@ -78,8 +78,6 @@ def smooth(draws, rows, keeps=0.9):
         values[row] = keeps * values[row - 1] + np.sqrt(1 - keeps**2) * values[row]
     return values
 
-
-__all__ = ["warnings"]
 
 REAL = {
     "normal": lambda g, n: g.normal(5, 2, n),

@@ -22,20 +22,18 @@ from liquidbench.tasks.leaks import (
     BOTH_WAYS,
     MOST_ROWS,
     PERIODS,
+    ROUNDED,
     TOGETHER,
     Rows,
     all_rows,
     is_clear,
+    last_digit,
     tells_itself,
 )
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import counted, listed
 
-MOST_DIGITS = 10
-"""Decimals up to which numbers are taken for rounded ones."""
-ROUNDED = 0.99
-"""Share of a column's numbers that have no more decimals than it is taken to be rounded to."""
 ALMOST_ALL = 0.95
 """Share of the rows in which a feature is what it was computed as; some are often corrected, or computed otherwise."""
 FEWEST_ROWS = 20
@@ -129,10 +127,10 @@ def _amounts(meaning: Meaning, rows: Rows) -> list[_Amount]:
     target = meaning.target
     if meaning.classes is None:
         numbers = rows.targets.astype(np.float64)
-        return [_Amount(repr(target), numbers, rows.known, _last_digit(numbers[rows.known]))]
+        return [_Amount(repr(target), numbers, rows.known, last_digit(numbers[rows.known]))]
     if meaning.frame[target].dtype.is_numeric():
         numbers = np.array([float(label) for label in meaning.classes])[rows.targets]
-        return [_Amount(repr(target), numbers, rows.known, _last_digit(numbers[rows.known]))]
+        return [_Amount(repr(target), numbers, rows.known, last_digit(numbers[rows.known]))]
     if len(meaning.classes) > MOST_CATEGORIES:
         return []
     return [
@@ -141,21 +139,10 @@ def _amounts(meaning: Meaning, rows: Rows) -> list[_Amount]:
     ]
 
 
-def _last_digit(numbers: NDArray[np.float64]) -> float:
-    """What the last digit of rounded numbers counts, at most 1; 0 for numbers that are not rounded."""
-    for digits in range(MOST_DIGITS + 1):
-        scaled = numbers * 10.0**digits
-        if not len(scaled) or np.abs(scaled).max() > 1e12:
-            break
-        if np.mean(np.abs(scaled - np.rint(scaled)) < 1e-3) >= ROUNDED:
-            return 10.0**-digits
-    return 0.0
-
-
 def _rounding(numbers: NDArray[np.float64]) -> float:
     """How far rounded numbers may be from those that were rounded."""
     largest = float(np.abs(numbers).max()) if len(numbers) else 0.0
-    return 0.5 * _last_digit(numbers) + 1e-9 * largest
+    return 0.5 * last_digit(numbers) + 1e-9 * largest
 
 
 def _rounding_before(amount: _Amount) -> float:
@@ -513,7 +500,7 @@ class _Copies:
         distinct, which, times = np.unique(rows.targets[rows.known], return_inverse=True, return_counts=True)
         self.telling = rows.known & (self.last != rows.targets)
         self.telling[rows.known] &= times[which] <= USUAL * rows.known.sum()
-        self.digit = _last_digit(rows.targets[rows.known])
+        self.digit = last_digit(rows.targets[rows.known])
         later = {None: " when it is next known", 0: "", 1: " of the next row"}
         self.what = repr(meaning.target) + later.get(meaning.horizon, f" of {meaning.horizon} rows later")
 
@@ -556,7 +543,7 @@ class _Copies:
         away = np.abs(self.rows.values[:, column] - self.rows.targets)
         equal = away <= 1e-9 * np.abs(self.rows.targets)
         told = equal & rows
-        digit = max(self.digit, _last_digit(self.rows.values[rows, column]))
+        digit = max(self.digit, last_digit(self.rows.values[rows, column]))
         near = rows & ~equal & (away < 2.5 * digit)
         # Two good instruments differ by the last digit, and by no more.
         if told.sum() < FEWEST_ROWS or told.sum() < EXACTLY * near.sum() or 2 * near.sum() > (rows & ~equal).sum():

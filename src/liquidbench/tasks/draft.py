@@ -187,6 +187,22 @@ def labelled(column: pl.Series) -> list[str]:
     return [str(value) for value in column.to_list()]
 
 
+def parted(
+    numbers: NDArray[np.float64],
+) -> tuple[NDArray[np.bool_], float, tuple[float, float]]:
+    """The fewer of the numbers on either side of the widest gap between them, which that is, and how wide both range.
+
+    Args:
+        numbers: at least two distinct ones; NaN is on neither side.
+    """
+    inner = np.unique(numbers[~np.isnan(numbers)])
+    cut = int(np.diff(inner).argmax()) + 1
+    fewer = numbers >= inner[cut]
+    if 2 * fewer.sum() > len(numbers):
+        fewer = numbers < inner[cut]
+    return fewer, float(inner[cut] - inner[cut - 1]), (float(inner[cut - 1] - inner[0]), float(inner[-1] - inner[cut]))
+
+
 def correlation(values: NDArray[Any], targets: NDArray[Any]) -> float:
     """Absolute value of Pearson's r; 0 where it is undefined."""
     if len(values) < 3 or np.ptp(values) == 0 or np.ptp(targets) == 0:

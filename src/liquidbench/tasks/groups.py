@@ -390,6 +390,8 @@ def rounded(column: pl.Series) -> str | None:
     """A value of an identifier that a spreadsheet has rounded, as in 1.1899E+19; None where there is none."""
     if column.dtype != pl.String and not column.dtype.is_float():
         return None
+    if column.dtype.is_float() and (column.max() or 0) < ROUNDED_FROM:  # pyright: ignore[reportOperatorIssue]
+        return None
     cells = column.drop_nulls().unique(maintain_order=True)
     if column.dtype == pl.String:
         cells = cells.filter(cells.str.contains(r"^\s*\d([.,]\d+)?[eE]\+?\d+\s*$")).str.replace(",", ".", literal=True)

@@ -37,8 +37,12 @@ CONCORDANT = 0.99
 """Share of the steps in which a copy on another scale goes the target's way."""
 RESETS = 0.9
 """Share of the rows in which a sum goes on from the row before."""
-ROUNDED = 0.95
+UP_TO_DIGITS = 0.95
 """Share of the rows in which a formula has to give the target up to its last digit."""
+MOST_DIGITS = 10
+"""Decimals up to which numbers are taken for rounded ones."""
+ROUNDED = 0.99
+"""Share of a column's numbers that have no more decimals than it is taken to be rounded to."""
 BOTH_WAYS = 0.1
 """Share of the target's steps that go up, and that go down; what only grows goes with all else that does."""
 FEWEST_GROUPS = 3
@@ -385,7 +389,7 @@ def _parts(meaning: Meaning, rows: Rows, found: set[str], past: float) -> Iterat
     table, targets = table[there], np.ravel(rows.targets)[there].astype(np.float64)
     if not len(targets):
         return
-    digit = _half_digit(targets)
+    digit = 0.5 * last_digit(targets)
     above = np.flatnonzero((table > 0).all(axis=0)) if (targets > 0).all() else np.zeros(0, dtype=np.int64)
     every = np.arange(table.shape[1])
     ways: list[tuple[str, NDArray[Any], Callable[[Any], Any], Any]] = [
@@ -409,11 +413,14 @@ def _parts(meaning: Meaning, rows: Rows, found: set[str], past: float) -> Iterat
         return
 
 
-def _half_digit(targets: NDArray[np.float64]) -> float:
-    """Half of what the last digit of rounded targets counts; 0 where they have many."""
-    for digits in range(5):
-        if np.mean(np.abs(targets * 10.0**digits - np.rint(targets * 10.0**digits)) < 1e-3) > ROUNDED:
-            return 0.5 * 10.0**-digits
+def last_digit(numbers: NDArray[np.float64]) -> float:
+    """What the last digit of rounded numbers counts, at most 1; 0 for numbers that are not rounded."""
+    for digits in range(MOST_DIGITS + 1):
+        scaled = numbers * 10.0**digits
+        if not len(scaled) or np.abs(scaled).max() > 1e12:
+            break
+        if np.mean(np.abs(scaled - np.rint(scaled)) < 1e-3) >= ROUNDED:
+            return 10.0**-digits
     return 0.0
 
 
@@ -442,7 +449,7 @@ def _sum_of(
     strength = correlation(sums, aim)
     # Of targets of few digits none is told exactly, but almost all up to these.
     off = np.abs(sums - aim) * targets.std()
-    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= ROUNDED)
+    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= UP_TO_DIGITS)
     parts = usable[parts]
     # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
     plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART

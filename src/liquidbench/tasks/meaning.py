@@ -5,7 +5,7 @@ depend on each other, with a line in words for each: `timing` chooses the time, 
 `features` what predicts what. No guess looks at how well anything can be predicted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,13 @@ class Meaning(Draft):
     def name(self) -> str:
         """What studies and reports call the task."""
         return self.given.get("name") or Path(self.given["table"]).stem
+
+    def amounts(self) -> Iterator[pl.Series]:
+        """The columns of numbers that features are made of, and the target's unless it is a class."""
+        for name in dict.fromkeys((*self.sources, self.target)):
+            column = self.frame[name]
+            if column.dtype.is_numeric() and (name != self.target or self.classes is None):
+                yield column
 
     def _refuse_double_roles(self) -> None:
         roles: dict[str, str] = {}

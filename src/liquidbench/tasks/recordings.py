@@ -235,9 +235,10 @@ def _suspect_names(draft: Draft) -> None:
     """Warn of groups that may be one under two names, or none."""
     for name in draft.frame.columns:
         column = draft.frame[name]
-        tells = name in draft.key or words.is_named(name) or words.names_rows(name)
-        tells = tells or 4 * column.n_unique() <= len(column)
-        if name != draft.target and tells and (some := groups.rounded(column)):
+        if name == draft.target or not (some := groups.rounded(column)):
+            continue
+        named = name in draft.key or words.is_named(name) or words.names_rows(name)
+        if named or 4 * column.n_unique() <= len(column):
             draft.warnings.append(
                 f"{name!r} holds long numbers such as {some}, of which a spreadsheet has kept few digits, so that "
                 "several may count as one; export them again as text"

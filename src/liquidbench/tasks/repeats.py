@@ -252,11 +252,8 @@ def _held(meaning: Meaning, codes: NDArray[np.int64]) -> Iterator[str]:
 def _frozen(meaning: Meaning, codes: NDArray[np.int64]) -> Iterator[str]:
     """Stretches in which numbers that else change from row to row do not."""
     found: dict[tuple[int, int], list[str]] = {}
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
-        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    for column in meaning.amounts():
+        name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         for first, end in _freezes(numbers, codes):
             if not _is_off(meaning, first, end):
                 found.setdefault((first, end), []).append(name)

@@ -74,7 +74,11 @@ def unnamed(frame: pl.DataFrame) -> tuple[int, int, str]:
     for above in (False, True):
         rows = numbers.reverse() if above else numbers
         for count in range(min(MOST_ROWS, frame.height - FEWEST_ROWS), 0, -1):
-            kinds = [_kind(rows[:-count], rows.row(place, named=True)) for place in range(len(rows) - count, len(rows))]
+            kinds = []
+            for place in range(len(rows) - count, len(rows)):
+                kinds.append(_kind(rows[:-count], rows.row(place, named=True)))
+                if not kinds[-1]:
+                    break
             if all(kinds) and (len(set(kinds)) > 1 or kinds[0] not in _AT_ANY_END):
                 return (count, 0, kinds[-1]) if above else (0, count, kinds[0])
     return 0, 0, ""

@@ -123,10 +123,8 @@ def _shared_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
 def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """Counters and meters that begin again, at the end of their range or as they were reset or replaced."""
     codes = meaning.codes()
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
+    for column in meaning.amounts():
+        name = column.name
         if words.is_part(name):
             continue
         rows = np.flatnonzero(column.is_not_null().to_numpy())

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import groups, words
+from liquidbench.tasks.draft import parted
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import listed
@@ -282,11 +283,8 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     recordings = np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1)
     levels = dict.fromkeys([meaning.key, meaning.key[:1]] if meaning.key else [])
     keys = {key: groups.codes(meaning.frame, key) for key in levels}
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
-        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    for column in meaning.amounts():
+        name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         # 0 is the same in most units.
         gone = np.isnan(numbers) | (numbers == 0) | np.isin(numbers, meaning.sentinels.get(name, []))
         rows = [part[~gone[part]] for part in recordings]
@@ -369,15 +367,11 @@ def _set_apart(values: NDArray[np.float64]) -> NDArray[np.bool_] | None:
 
     They stand alone or nearly so: a machine that is switched on stays so for a while.
     """
-    inner = np.unique(values)
-    cut = int(np.diff(inner).argmax()) + 1
-    odd = values >= inner[cut]
-    odd = odd if 2 * odd.sum() <= len(odd) else ~odd
+    odd, gap, ranges = parted(values)
     if not FEWEST_SCATTERED <= odd.sum() <= MOST_SCATTERED * len(odd) or len(np.unique(values[odd])) < 2:
         return None
     places = int((np.diff(odd.astype(int), prepend=0) == 1).sum())
-    wide = inner[cut] - inner[cut - 1] > max(np.ptp(values[odd]), np.ptp(values[~odd])) > 0
-    return odd if wide and np.ptp(values[~odd]) and odd.sum() <= ALONE * places else None
+    return odd if gap > max(ranges) > 0 and np.ptp(values[~odd]) and odd.sum() <= ALONE * places else None
 
 
 def _change(scales: list[_Scale], numbers: NDArray[np.float64]) -> _Change | None:

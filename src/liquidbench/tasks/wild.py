@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import dates
+from liquidbench.tasks.draft import parted
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import Scaler
@@ -76,13 +77,10 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     codes = meaning.codes()
     found: set[str] = set()
     set_apart: dict[str, NDArray[np.bool_] | None] = {}
-    for name in dict.fromkeys((*meaning.sources, meaning.target)):
-        column = meaning.frame[name]
-        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
-            continue
-        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    for column in meaning.amounts():
+        name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         rows = np.flatnonzero(~np.isnan(numbers) & ~np.isin(numbers, meaning.sentinels.get(name, [])))
-        set_apart[name] = _set_apart(column.cast(pl.Float64).fill_null(np.nan).to_numpy())
+        set_apart[name] = _set_apart(numbers)
         # Numbers that are all the same distance off, such as wrapped ones, would be wild ones too.
         for look in (_wrapped, _turned, _wild):
             if len(rows) and (said := look(meaning, numbers[rows], rows, codes[rows])):
@@ -190,15 +188,10 @@ def _power_of_ten(wild: NDArray[np.float64], rest: NDArray[np.float64]) -> bool:
 
 def _set_apart(numbers: NDArray[np.float64]) -> NDArray[np.bool_] | None:
     """Few rows whose numbers are apart from all others by more than these range; None where there are none."""
-    inner = np.unique(numbers[~np.isnan(numbers)])
-    if len(inner) < FEWEST:
+    if len(np.unique(numbers[~np.isnan(numbers)])) < FEWEST:
         return None
-    cut = int(np.diff(inner).argmax()) + 1
-    odd = numbers >= inner[cut]
-    if 2 * odd.sum() > len(odd):
-        odd = ~np.isnan(numbers) & ~odd
-    wide = inner[cut] - inner[cut - 1] > min(inner[cut - 1] - inner[0], inner[-1] - inner[cut])
-    return odd if wide and 0 < odd.sum() <= MOST_ALONE * len(numbers) else None
+    odd, gap, ranges = parted(numbers)
+    return odd if gap > min(ranges) and 0 < odd.sum() <= MOST_ALONE * len(numbers) else None
 
 
 def _exchanged(meaning: Meaning, set_apart: dict[str, NDArray[np.bool_] | None]) -> Iterator[str]:
