@@ -81,7 +81,7 @@ _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 
 # How a date may be written. In 'figures' and 'run together', the order is another question.
 _FORMS = {
-    "figures": r"(?P<a>\d{1,4})(?P<mark>\s?[-/. ])\s?(?P<b>\d{1,2})\s?[-/. ]\s?(?P<c>\d{1,4})\.?"
+    "figures": r"(?P<a>\d{1,4})\s?(?P<mark>[-/. ])\s?(?P<b>\d{1,2})\s?(?P<again>[-/. ])\s?(?P<c>\d{1,4})\.?"
     r"(?: (?P<hour>\d{1,2}))?",
     "compact": r"(?P<year>(?:1[6-9]|2[01])\d{2})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[_ ]?(?P<hour>\d{2})(?:(?P<minute>\d{2})(?:(?P<second>\d{2})(?P<fraction>\d{3,6})?)?)?)?",
@@ -595,11 +595,15 @@ def _dates_in(text: pl.Series, forms: Collection[str]) -> _Dates:
         if not len(place):
             continue
         parts = text.gather(place).str.extract_groups(pattern).struct.unnest()
-        number = {name: _integers(parts[name]) for name in parts.columns if name not in ("mark", "name", "year")}
+        number = {
+            name: _integers(parts[name]) for name in parts.columns if name not in ("mark", "again", "name", "year")
+        }
         matched[place] = True
         of_day, sound = _of_day(parts, number)
         if "a" in number:
             readings = _ordered(parts, number)
+            # What is written with two marks, such as 15/9-13, is a name.
+            sound &= (parts["mark"] == parts["again"]).to_numpy()
             whole = parts["a"].str.len_chars().to_numpy() == 4
             in_figures[place], short_year[place] = ~whole, ~whole & (parts["c"].str.len_chars().to_numpy() <= 2)
             points[place] = (parts["mark"] == ".").to_numpy()
@@ -630,6 +634,14 @@ def _ordered(
         days, good = calendar_days(np.where(whole, a, year), np.where(whole, b, month), np.where(whole, c, day))
         readings[name] = days, good & np.where(whole, digits["c"] <= 2, fits)
     return readings
+
+
+def exchanged(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """By how many days dates move if day and month are exchanged, and which of them are dates then."""
+    parts = (column.dt.year(), column.dt.month(), column.dt.day())
+    year, month, day = (part.cast(pl.Int64).to_numpy() for part in parts)
+    days, good = calendar_days(year, day, month)
+    return days - calendar_days(year, month, day)[0], good
 
 
 def _in_calendar(

@@ -218,6 +218,12 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     elif not features:
         _refuse_lost_features(draft)
         kind, reason = "forecast", f"there is nothing but the past of {draft.target!r} to predict it from"
+    elif whole and distinct > 2 and words.counts_things(draft.target):
+        kind, reason = (
+            "regression",
+            f"target {draft.target!r} is named like a count and holds numbers, {distinct} of them distinct; --task "
+            "classification takes them as classes",
+        )
     elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
         way = "; --task regression takes them as amounts" * (distinct > 2)
         kind, reason = "classification", f"target {draft.target!r} holds {distinct} distinct whole numbers{way}"

@@ -297,6 +297,7 @@ def put_in_order(draft: Draft) -> None:
     codes, times = draft.codes(), draft.times()
     by_group = np.argsort(codes, kind="stable")
     _refuse_half_days(draft, times[by_group], codes[by_group], by_group)
+    _refuse_exchanged(draft, times[by_group], codes[by_group], by_group)
     _suspect_daylight_saving(draft, codes[by_group], times[by_group], by_group)
     back = (np.diff(times[by_group]) < 0) & (np.diff(codes[by_group]) == 0)
     if back.any():
@@ -327,6 +328,53 @@ def _refuse_half_days(
             f"{draft.at(first)}, as one of 12 hours without AM and PM; write hours from 0 to 23, or say --no-time if "
             "rows are in order"
         )
+
+
+def _refuse_exchanged(
+    draft: Draft, times: NDArray[np.float64], codes: NDArray[np.int64], rows: NDArray[np.int64]
+) -> None:
+    """Refuse dates of which some have day and month exchanged, as a spreadsheet does to those that it can so read."""
+    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+        return
+    column = draft.frame[draft.time][rows]
+    if column.has_nulls():
+        return
+    back = (np.diff(times) < 0) & (np.diff(codes) == 0)
+    days, good = dates.exchanged(column)
+    could = good & (days != 0)
+    # Each step back begins or ends in such a date.
+    if back.sum() >= groups.FEWEST and (could[:-1] | could[1:])[back].all():
+        changed = _follows(times, np.where(could, times + days * 86_400.0, times), codes)
+        if changed is not None and changed.sum() >= groups.FEWEST:
+            place = int(changed.argmax())
+            draft.refuse(
+                f"the rows of {draft.time!r} follow one another only if day and month are exchanged in "
+                f"{counted(int(changed.sum()), 'date')}, the first of them {column[place]} in "
+                f"{draft.at(int(rows[place]))}, as a spreadsheet does to dates that it can read so; correct them, or "
+                "say --no-time if rows are in order"
+            )
+    months, days = column.dt.month(), column.dt.day()
+    if months.n_unique() == 1 and column.dt.year().n_unique() > 1 and days.max() == 12 and days.n_unique() == 12:  # pyright: ignore
+        draft.warnings.append(
+            f"all dates of {draft.time!r} are of the first 12 days of one month, as those of months are if day and "
+            "month are exchanged; if so, correct them"
+        )
+
+
+def _follows(
+    times: NDArray[np.float64], others: NDArray[np.float64], codes: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    """In which rows the other time is to be taken for those of each recording to follow one another; None if in none."""
+    taken, last, of = [], -np.inf, -1
+    for time, other, code in zip(times.tolist(), others.tolist(), codes.tolist(), strict=True):
+        first = code != of
+        after = [one for one in (time, other) if first or one >= last]
+        if not after:
+            return None
+        # What comes next is likely near; a recording begins as early as it can.
+        last, of = min(after), code
+        taken.append(last != time)
+    return np.array(taken)
 
 
 def _suspect_mixed_recordings(draft: Draft) -> None:
@@ -376,6 +424,12 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
         f"{what}{dated}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
         f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
     )
+
+
+def _may_say_when(column: pl.Series) -> bool:
+    """Whether a column may say when a row was: the time of a day, or the season of a year."""
+    states = column.dtype == pl.String and words.are_states(column.drop_nulls().unique().to_list())
+    return states or time_columns.may_be_of_clock(column)
 
 
 def _suspect_daylight_saving(
@@ -454,7 +508,7 @@ def _merge_repeated_rows(draft: Draft) -> None:
         pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in pairs]
         alone = [] if draft.key else groups.candidates(*table)
         in_file = draft.frame[np.argsort(draft.row)]
-        of_clock = [name for name in alone if time_columns.may_be_of_clock(draft.frame[name])]
+        of_clock = [name for name in alone if _may_say_when(draft.frame[name])]
         alone = [name for name in alone if name not in of_clock]
         clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
@@ -474,14 +528,14 @@ def _merge_repeated_rows(draft: Draft) -> None:
         daylight = f" Or {draft.daylight}; write times in UTC, or with their offset." if draft.daylight else ""
         long = _long_form(draft)
         draft.refuse(
-            f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
-            f"them {example}. If the table holds several recordings, name the column that tells them apart "
+            f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, by "
+            f"{draft.time!r}, the first of them {example}. If the table holds several recordings, name the column that tells them apart "
             f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
             f"one; else merge these rows first, name a finer time with --time, or none with --no-time.{daylight}"
             f"{f' Besides, {long}' * bool(long)}"
         )
-    draft.lines.append(
-        f"rows: {counted(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
-        f"which the first is kept ({example})"
+    draft.warnings.append(
+        f"{counted(same.sum(), 'row')} dropped that repeat the time of another row with other values, of which the "
+        f"first is kept ({example}); if these are no errors, merge them first, or name a finer time with --time"
     )
     draft.keep(~same)

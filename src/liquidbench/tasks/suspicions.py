@@ -21,6 +21,12 @@ YEARS = 3 * 365 * 86400.0
 APART = 50
 """Times as long as all other spans of a recording together the leap of such a clock is."""
 
+UNITS_OF_TIME = {24: ("days", "hours"), 60: ("minutes", "seconds"), 1000: ("seconds", "milliseconds")}
+UNITS_OF_TIME |= {3600: ("hours", "seconds"), 86_400: ("days", "seconds")}
+"""Pairs of units of time, by how many times as large a number is in the second."""
+SAME_SPAN = 1.25
+"""Factor up to which the usual spans of two recordings are alike."""
+
 ENDS = tuple(sorted([*(10**power for power in range(3, 13)), *(2**power for power in (8, 12, 16, 24, 32))]))
 """Numbers at which counters and meters begin again."""
 SELDOM = 0.05
@@ -39,6 +45,7 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
     for suspect in (
         _strayed_times,
+        _times_in_another_unit,
         _leaks,
         _shared_target,
         _began_again,
@@ -99,6 +106,32 @@ def _two_eras(meaning: Meaning, when: pl.Series, sequences: Sequences) -> Iterat
                 f"times leap from {before} to {after} in {meaning.at(recording.first_row + place + 1)}, further than "
                 "all rows on either side reach; if a clock was not set, correct it, or the order of the rows is wrong "
                 "and the gap counts as time that passed"
+            )
+            return
+
+
+def _times_in_another_unit(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Recordings with the spans of the others, as numbers in another unit of time."""
+    if meaning.time is None or not meaning.frame[meaning.time].dtype.is_numeric():
+        return
+    recordings = [recording for recording in sequences.recordings if len(recording) > 2]
+    spans = np.array([np.median(np.diff(recording.times)) for recording in recordings])
+    if not len(spans) or (usual := float(np.median(spans))) <= 0:
+        return
+
+    def are(length: float) -> NDArray[np.bool_]:
+        return (spans > length / SAME_SPAN) & (spans < length * SAME_SPAN)
+
+    units = [(factor, large, small) for factor, (large, small) in UNITS_OF_TIME.items()]
+    units += [(1 / factor, small, large) for factor, large, small in units]
+    for factor, of_others, own in units:
+        odd = are(usual * factor)
+        if odd.any() and (odd | are(usual)).mean() > SHARED and 2 * odd.sum() < len(spans):
+            first = recordings[int(odd.argmax())]
+            yield (
+                f"rows of {first.name!r}{f' and {odd.sum() - 1} more recordings' * bool(odd.sum() > 1)} are usually "
+                f"{spans[odd][0]:.4g} apart by {meaning.time!r}, those of others {usual:.4g}, as times in {own} beside "
+                f"others in {of_others} are; write all of them in one unit"
             )
             return
 

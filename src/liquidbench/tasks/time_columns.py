@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import dates, words
 from liquidbench.tasks.dates import DAY, At
-from liquidbench.wording import listed
+from liquidbench.wording import counted, listed
 
 _LIMITS = {
     "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "week": (0, 53), "quarter": (1, 4),
@@ -333,6 +333,15 @@ def _join(
             found.frame = frame = frame.with_columns(clock)
             found.doubts.pop(clock.name, None)
             clocks = [clock.name]
+        if (
+            not clocks
+            and repeated
+            and "hour" not in roles
+            and (of_day := _periods_of_day(frame, days[0], kept | whole))
+        ):
+            found.frame = frame = frame.with_columns(of_day[0])
+            found.remarks.append(of_day[1])
+            clocks = [of_day[0].name]
         parts = [days[0]]
         if clocks:
             parts.append(clocks[0])
@@ -504,6 +513,9 @@ _WHOLE_DAYS = (("month", "day"), ("of_year",))
 _BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",), ("period",))
 """What may say when in a year a row is, the finest first."""
 
+
+_PERIODS_IN_DAY = frozenset((24, 48, 72, 96, 144, 288, 1440))
+"""Equal parts of a day, of an hour down to a minute."""
 
 _NANOSECONDS = {"h": 3_600_000_000_000, "min": 60_000_000_000, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -824,6 +836,39 @@ def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None
         reading = dates.clock_in_digits(frame[name], str)
         if reading is not None:
             return reading.column
+    return None
+
+
+def _periods_of_day(frame: pl.DataFrame, day: str, kept: set[str]) -> tuple[pl.Series, str] | None:
+    """Numbers of the equal parts of each day, as the time since its beginning, and that in words.
+
+    A day on which clocks are set has an hour's parts more or fewer, and those after it begin as much later or earlier:
+    times go on evenly, in what was standard time on the first day.
+    """
+    for name in frame.columns:
+        numbers = frame[name]
+        if name in kept or name == day or not words.may_divide_days(name) or not numbers.dtype.is_integer():
+            continue
+        days = pl.DataFrame([frame[day].alias("day"), numbers.alias("period")]).drop_nulls().group_by("day")
+        last = days.agg(pl.col("period").max(), first=pl.col("period").min()).sort("day")
+        first = int(last["first"].min() or 0)  # pyright: ignore[reportArgumentType]
+        among = int(last["period"].mode().max() or 0) + 1 - first  # pyright: ignore[reportArgumentType]
+        if first not in (0, 1) or among not in _PERIODS_IN_DAY:
+            continue
+        change = (last["period"] + 1 - first) - among
+        longer = change == among // 24
+        # Other days may be cut short; clocks are set on Sundays.
+        shorter = (change == -(among // 24)) & (last["day"].dt.weekday() == 7)
+        if not ((change <= 0) | longer).all():
+            continue
+        length = DAY // among
+        moved = (longer.cast(pl.Int64) - shorter.cast(pl.Int64)).cum_sum().shift(1, fill_value=0) * (DAY // 24)
+        moved = frame[day].replace_strict(last["day"], moved, default=0, return_dtype=pl.Int64)
+        of_day = (numbers.cast(pl.Int64) - first) * length + moved
+        what = f"file: {name!r} numbers {among} parts of each day, of {length // 60_000_000} minutes"
+        if longer.any() or shorter.any():
+            what += f"; {counted(int((longer | shorter).sum()), 'day')} on which clocks were set have more or fewer"
+        return of_day.cast(pl.Duration("us")), what
     return None
 
 

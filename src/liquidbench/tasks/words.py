@@ -244,6 +244,13 @@ def may_be_clock(name: str) -> bool:
     return bool(_MAY_BE_CLOCK.fullmatch(name)) and not is_amount(name)
 
 
+def may_divide_days(name: str) -> bool:
+    """Whether a name is one that equal parts of a day have, such as the settlement periods of a market."""
+    return bool(
+        _DAY_PERIODS.fullmatch(re.sub(r"[ _]?(?:no|nr|num|number|id|idx|index)$", "", name.strip(), flags=re.I))
+    )
+
+
 def tells_when(name: str) -> bool:
     """Whether a name is that of a time, of a clock, or of a part of one, in some language."""
     return bool(time_name(name) or is_part(name) or is_clock(name) or may_be_clock(name) or unit_of_time(name))
@@ -323,10 +330,16 @@ PARTS = {
 _SEASONS = r"season|saison|temporada|stagione|seizoen"
 """Names of years, where their numbers are those of years."""
 _PERIODS = (
-    r"period|term|semester|trimester|bimester|half|fortnight|round|(?:match|game)[ _]?(?:day|week)|spieltag|gw|"
-    r"(?:accounting|posting)[ _]?period"
+    r"period|term|semest(?:er|re)|trimester|tertial|quadrimestre|bimest(?:er|re)|half|halbjahr|fortnight|round|"
+    r"(?:match|game)[ _]?(?:day|week)|spieltag|gw|(?:accounting|posting)[ _]?period"
 )
 """Names of what a year may be divided into, the same number each year."""
+_DAY_PERIODS = re.compile(
+    r"(?:(?:settlement|trading|dispatch|market|delivery|time|day)[ _]?)?(?:period|interval|slot|ptu|mtu)"
+    r"|(?:half|quarter)[ _-]?hour|halbstunde|viertelstunde|intervall?o?|intervalle|franja|periodo|periode|zeitscheibe",
+    re.I,
+)
+"""Names of what a day may be divided into, the same number each day."""
 _DIVISIONS = {
     12: r"month|\w*monat|mois|m[eê]s|mese|maand",
     6: r"bimester|bimestre",
@@ -639,6 +652,28 @@ def is_of_subject(name: str) -> bool:
         (True, True, False)
     """
     return not _CONSTANTS.isdisjoint(split(name))
+
+
+_OF_CLASSES = frozenset(
+    "class category type kind code id level label group state status flag mode stage bin band bucket".split()
+)
+_COUNTED = frozenset(
+    "count counts counted cnt sales sold visits visitors arrivals departures admissions discharges deaths cases births "
+    "infections rentals demand goals clicks views orders calls tickets incidents accidents crashes claims crimes faults "
+    "failures errors defects passengers trips customers patients cars vehicles qty quantity events steps spikes anzahl "
+    "nombre cantidad numero número aantal menge".split()
+)
+
+
+def counts_things(name: str) -> bool:
+    """Whether a column's name is that of a number of things, such as sales or visits.
+
+    Example:
+        >>> counts_things("daily_visits"), counts_things("num_errors"), counts_things("error_type")
+        (True, True, False)
+    """
+    words = split(name)
+    return not _COUNTED.isdisjoint(words) and _OF_CLASSES.isdisjoint(words)
 
 
 def may_have_series(name: str) -> bool:
