@@ -364,7 +364,7 @@ def _refuse_exchanged(
 def _follows(
     times: NDArray[np.float64], others: NDArray[np.float64], codes: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
-    """In which rows the other time is to be taken for those of each recording to follow one another; None if in none."""
+    """Where to take the other time for the rows of each recording to follow one another; None if nowhere."""
     taken, last, of = [], -np.inf, -1
     for time, other, code in zip(times.tolist(), others.tolist(), codes.tolist(), strict=True):
         first = code != of
@@ -529,9 +529,10 @@ def _merge_repeated_rows(draft: Draft) -> None:
         long = _long_form(draft)
         draft.refuse(
             f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, by "
-            f"{draft.time!r}, the first of them {example}. If the table holds several recordings, name the column that tells them apart "
-            f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
-            f"one; else merge these rows first, name a finer time with --time, or none with --no-time.{daylight}"
+            f"{draft.time!r}, the first of them {example}. If the table holds several recordings, name the column that "
+            f"tells them apart with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join "
+            f"them into one; else merge these rows first, name a finer time with --time, or none with --no-time."
+            f"{daylight}"
             f"{f' Besides, {long}' * bool(long)}"
         )
     draft.warnings.append(

@@ -659,9 +659,9 @@ _OF_CLASSES = frozenset(
 )
 _COUNTED = frozenset(
     "count counts counted cnt sales sold visits visitors arrivals departures admissions discharges deaths cases births "
-    "infections rentals demand goals clicks views orders calls tickets incidents accidents crashes claims crimes faults "
-    "failures errors defects passengers trips customers patients cars vehicles qty quantity events steps spikes anzahl "
-    "nombre cantidad numero número aantal menge".split()
+    "infections rentals demand goals clicks views orders calls tickets incidents accidents crashes claims crimes "
+    "faults failures errors defects passengers trips customers patients cars vehicles qty quantity events steps "
+    "spikes anzahl nombre cantidad numero número aantal menge".split()
 )
 
 
