@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import tempfile
+from multiprocessing.util import get_temp_dir
 
 import hypothesis
 import pytest
@@ -25,6 +27,22 @@ def reproducible():
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def machine_of_their_own():
+    """A temporary folder of the tests, so that they wait for no study that runs on this machine."""
+    before = os.environ.get("TMPDIR")
+    # multiprocessing removes its own after all fixtures are gone.
+    get_temp_dir()
+    # Of this process and of those that it starts. Short, for Ray puts sockets there.
+    with tempfile.TemporaryDirectory(prefix="lb", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"], tempfile.tempdir = folder, folder
+        yield
+        tempfile.tempdir = None
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 @pytest.fixture(scope="module")
