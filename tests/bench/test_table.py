@@ -1885,3 +1885,17 @@ def test_single_notes_tell_no_target(save, target):
     frame = series().with_columns(comment=pl.Series([notes.get(row) for row in range(400)], dtype=pl.String))
     lines = guess(save(frame), target)[1]
     assert not [line for line in lines if "leak" in line and "comment" in line]
+
+
+@pytest.mark.parametrize(("shut", "told"), [(lambda on: on, True), (lambda on: np.roll(on, 3), False)])
+def test_zeros_that_another_column_explains_are_no_sentinels(tmp_path, shut, told):
+    draws = np.random.default_rng(8)
+    on = np.repeat(draws.random(20) < 0.8, 20)
+    flow = np.where(on, 40 + draws.normal(size=400), 0.0)
+    pump = np.where(shut(on), "on", "off")
+    pl.DataFrame({"t": range(400), "pump": pump, "flow": flow, "y": draws.normal(size=400)}).write_csv(
+        tmp_path / "a.csv"
+    )
+    lines = table.complete({"table": str(tmp_path / "a.csv"), "target": "y"})[1]
+    assert any(line.startswith("zeros: 'flow' is 0") and "'pump' is off" in line for line in lines) == told
+    assert any(line.startswith("warning: 0 stands apart") for line in lines) != told

@@ -16,6 +16,8 @@ from liquidbench.wording import counted, listed
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
+AMISS = 0.02
+"""Rows, as a share of the zeros, up to which a state and the zeros that it explains may differ."""
 FEWEST_TO_SUSPECT = 5
 """Rows of a class, and of all others, below which what tells it perfectly may well do so by chance."""
 SAME_QUANTITY = 0.999
@@ -322,7 +324,14 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
             continue
         for sentinel in columns.sentinels(draft.frame[name]):
             # A class is often -1, or 0 where others begin at 100.
-            if sentinel.value not in (-1, 0) or name != draft.target or draft.kind != "classification":
+            if sentinel.value in (-1, 0) and name == draft.target and draft.kind == "classification":
+                continue
+            if sentinel.value == 0 and (state := _state_of_zeros(draft, name)):
+                draft.lines.append(
+                    f"zeros: {name!r} is 0 in {counted(sentinel.count, 'row')}, just where {state}, and counts as "
+                    f"measured; if it is not, say {columns.option(name, '0')} (missing: in a study)"
+                )
+            else:
                 found.setdefault(f"{sentinel.value:.15g}", []).append((name, sentinel))
     for value, where in found.items():
         some = [
@@ -347,6 +356,19 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name, sentinel in itertools.chain.from_iterable(found.values()):
         by_column.setdefault(name, []).append(sentinel.value)
     return by_column
+
+
+def _state_of_zeros(draft: Draft, name: str) -> str:
+    """The state of another column in which a number is 0, and in no other, such as a pump that is off; else empty."""
+    zero = (draft.frame[name] == 0).fill_null(False)
+    for other in draft.frame.columns:
+        column = draft.frame[other]
+        if other in (name, draft.time, *draft.key) or column.n_unique() > MOST_CATEGORIES:
+            continue
+        state = column.filter(zero).mode()[0]
+        if state is not None and ((column == state).fill_null(False) != zero).sum() <= AMISS * zero.sum():
+            return f"{other!r} is {labelled(pl.Series([state]))[0]}"
+    return ""
 
 
 def _check_features(draft: Draft) -> None:
