@@ -104,7 +104,7 @@ class Trial:
     Attributes:
         number: number of the trial, from 0.
         settings: the settings drawn.
-        score: validation score of the task's main metric; None if the trial failed.
+        score: on validation, by what the task is judged by (`Task.judged_by`); None if the trial failed.
         record: what the caller stored about the trial; JSON can represent it.
         pruned: whether it was stopped at a rung.
     """
@@ -123,7 +123,7 @@ class Space:
     Attributes:
         structures: the model's structures.
         readouts: some of `liquidbench.models.READOUTS`, the same for every model; empty if each step has a target.
-        higher_is_better: direction of the score.
+        higher_is_better: direction of the scores at rungs.
         strengths: least and greatest strength of the objective; None where it is not searched for.
     """
 

@@ -543,8 +543,8 @@ class Task:
         worlds: the changed worlds that `elsewhere` knows, names in `liquidbench.shifts.WORLDS`.
         elsewhere: ``elsewhere(world, level)`` is `rollout` in that world.
         measurements: what `rollout` measures; it gives a finite number for each.
-        judged: name of the measurement that verdicts are about; "" for the main metric. Validation selects by the main
-            metric in any case, as no trial of a search is rolled out.
+        judged: name of the measurement that verdicts are about, and by which the trials of a search are compared, in
+            rollouts of validation; "" for the main metric. The step of a training is chosen by the main metric.
         table: for a task from a user's table, how new rows are read (`liquidbench.tasks.new_rows`); None for others.
         environment_of: what has an environment of its own where recordings tell that of each step: the "step", or the
             "window", which has that of the middle of the steps that it scores. A series that goes through seasons has
@@ -926,12 +926,17 @@ class Task:
         """
         return self._score(self.linear_predictions(split), metric, split)
 
+    @property
+    def judged_by(self) -> Measure:
+        """What `judged` names: a measurement of the rollout, or else the main metric."""
+        return next((one for one in self.measurements if one.name == self.judged), self.main)
+
     def facts(self) -> Facts:
         """What planning, verdicts and reports need to know of this task.
 
         Builds every split, so call it when models are chosen.
         """
-        judged: Measure = next((one for one in self.measurements if one.name == self.judged), self.main)
+        judged = self.judged_by
         main, known = self.main, {name: self.split(name).targets[self.split(name).target_mask] for name in SPLITS}
         return Facts(
             title=self.title,

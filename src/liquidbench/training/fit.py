@@ -2,7 +2,8 @@
 
 With one seed, all models see the same batches in the same order, and have the same number of trials, steps and minutes.
 The validation score of the main metric decides when to stop and which trial is best, or what the study selects by
-(`liquidbench.study.SELECTIONS`). The test split is read only after both decisions, but by an oracle.
+(`liquidbench.study.SELECTIONS`); where a task is judged by a rollout, trials are compared by that of validation. The
+test split is read only after both decisions, but by an oracle.
 """
 
 import math
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from liquidbench import kept, matching, networks, objectives, predictions, search, shifts
+from liquidbench.metrics import Measure
 from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
@@ -67,6 +69,7 @@ class _TrialResult:
     improving: bool = False
     best_score: float | None = None
     validated: tuple[Tensor, Tensor] | None = None
+    rolled_out: dict[str, tuple[float | None, str | None]] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
 
     @property
@@ -138,7 +141,7 @@ def _fit(
         number, settings = 0, Settings(networks.published(run.model).learning_rate)
     else:
         trials, trained = _search_trials(run, task, trainer, folder, on_wait)
-        chosen = search.best_trial(trials, task.main.higher_is_better)
+        chosen = search.best_trial(trials, _compared_by(run, task).higher_is_better)
         if run.searches:
             for trial in trials:
                 rows.add_trial(trial, of_training=not leaving_out or trial is not chosen)
@@ -171,13 +174,13 @@ def _fit(
     validated = best.validated
     assert validated is not None
     rows.add_scores(task.scores.values(), validated, split="validation", **about)
-    _add_rollout(rows, run, task, model, "validation", **about)
+    rows.add_measured(best.rolled_out or _rolled_out(run, task, model, "validation"), split="validation", **about)
 
     # All choices are made: test data may be read now.
     test = task.split("test")
     tested = predict(model, Data(test, trainer.device))
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
-    reasons |= _add_rollout(rows, run, task, model, "test", **about)
+    reasons |= rows.add_measured(_rolled_out(run, task, model, "test"), split="test", **about)
     for world, level, found in in_worlds(NetworkPolicy(model, task), task, run.robustness, run.seed):
         rows.add_measured(found, split="test", corruption=world, level=level, **about)
     predicted = {"validation": validated, "test": tested}
@@ -312,12 +315,16 @@ def _scores(rows: Rows, task: Task) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def _add_rollout(rows: Rows, run: Run, task: Task, model: SequenceModel, split: str, **about: Any) -> dict[str, str]:
-    """Measure the network in the task's closed loop, if it has one; return the reasons for missing values."""
+def _rolled_out(run: Run, task: Task, model: SequenceModel, split: str) -> dict[str, tuple[float | None, str | None]]:
+    """What the network measures in the task's closed loop, if it has one."""
     if task.rollout is None:
         return {}
-    found = measure_policy(task, NetworkPolicy(model, task), rollout_seed(task, run.seed, split))
-    return rows.add_measured(found, split=split, **about)
+    return measure_policy(task, NetworkPolicy(model, task), rollout_seed(task, run.seed, split))
+
+
+def _compared_by(run: Run, task: Task) -> Measure:
+    """What the trials of a search are compared by."""
+    return task.judged_by if run.search.selection == "validation" else task.main
 
 
 def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
@@ -351,7 +358,7 @@ def _search_trials(
     searching = replace(run, seed=seed, fold=fold)
     # If the run follows another run's search that is not finished, finish it here: the result is the same.
     searcher = trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), trainer.on_stage)
-    sign = 1 if task.main.higher_is_better else -1
+    sign = 1 if _compared_by(run, task).higher_is_better else -1
     best: dict[int, _TrialResult] = {}
 
     def score_trial(number: int, settings: Settings, should_prune: ShouldPrune) -> tuple[float | None, dict[str, Any]]:
@@ -392,7 +399,7 @@ def best_known_settings(run: Run, task: Task, folder: str | os.PathLike[str] | N
     space = _space(searching, task)
     journal = _journal(run, task, folder)
     trials = [] if journal is None else search.read_trials(journal, space)
-    found = search.best_trial(trials, space.higher_is_better)
+    found = search.best_trial(trials, _compared_by(run, task).higher_is_better)
     strength = None if space.strengths is None else math.sqrt(math.prod(space.strengths))
     return found.settings if found else Settings(search.MIDDLE_RATE, structure=space.structures[0], strength=strength)
 
@@ -470,9 +477,13 @@ class _TrialTrainer:
             chosen_by = self.selecting
             found = trained.validated if chosen_by is self.validation else predict(trained.model, chosen_by)
             trained.best_score, reason = scored_or_why(self.task.main, found)
+            compared_by = _compared_by(self.run, self.task)
+            if compared_by is not self.task.main and trained.best_score is not None:
+                trained.rolled_out = _rolled_out(self.run, self.task, trained.model, "validation")
+                trained.best_score, reason = trained.rolled_out[compared_by.name]
             if trained.best_score is None:
                 where = "validation" if chosen_by is self.validation else "test"
-                trained.failure = f"no {self.task.metric} on {where}: {reason}"
+                trained.failure = f"no {compared_by.name} on {where}: {reason}"
         return trained
 
     def left_out(self, settings: Settings, number: int, trials: int) -> _TrialResult:

@@ -69,6 +69,27 @@ def test_a_network_acts_in_every_world_at_every_level_and_so_do_policies():
     assert not any(corruption for _, split, corruption, _ in found if split == "validation")
 
 
+@pytest.mark.parametrize("judged", ["held", ""])
+def test_trials_are_compared_by_what_the_task_is_judged_by(judged):
+    def rollout(policy, seed):
+        # The further off a network is, the longer it holds.
+        policy.reset()
+        return {"held": min(9.0, abs(policy(np.zeros(2))[0]) / 1000)}
+
+    toy = replace(blown(), rollout=rollout, elsewhere=None, worlds=(), policies={}, judged=judged)
+    search = Search(trials=4)
+    rows = fit(replace(run(Robustness.parse({})), search=search, training=Training(steps=40, batch_size=8)), toy)
+    tried = {row["trial"]: row["value"] for row in rows if row["metric"] == "trial_score"}
+    losses = {row["trial"]: row["value"] for row in rows if row["metric"] == "loss" and row["split"] == "validation"}
+    name = judged or "mse"
+    (kept,) = [row for row in rows if row["metric"] == name and row["split"] == "validation"]
+    best = max if judged else min
+    assert kept["trial"] == best(tried, key=tried.__getitem__) and kept["value"] == pytest.approx(tried[kept["trial"]])
+    assert len(tried) == 4 and len(set(tried.values())) > 1
+    # The two choose different networks, or this would show nothing.
+    assert (kept["trial"] == min(losses, key=losses.__getitem__)) == (not judged)
+
+
 def test_a_rollout_that_fails_in_one_world_leaves_the_others():
     rows = fit(run(Robustness.parse({"wind": True})), blown(fails="no sky"))
     found = {
