@@ -366,7 +366,7 @@ def _state_of_zeros(draft: Draft, name: str) -> str:
         if other in (name, draft.time, *draft.key) or column.n_unique() > MOST_CATEGORIES:
             continue
         state = column.filter(zero).mode()[0]
-        if state is not None and ((column == state).fill_null(False) != zero).sum() <= AMISS * zero.sum():
+        if state is not None and ((column == state).fill_null(False) != zero).sum() <= AMISS * int(zero.sum()):
             return f"{other!r} is {labelled(pl.Series([state]))[0]}"
     return ""
 

@@ -654,10 +654,10 @@ def is_of_subject(name: str) -> bool:
     return not _CONSTANTS.isdisjoint(split(name))
 
 
-_OF_CLASSES = frozenset(
+_KINDS = frozenset(
     "class category type kind code id level label group state status flag mode stage bin band bucket".split()
 )
-_COUNTED = frozenset(
+_THINGS = frozenset(
     "count counts counted cnt sales sold visits visitors arrivals departures admissions discharges deaths cases births "
     "infections rentals demand goals clicks views orders calls tickets incidents accidents crashes claims crimes "
     "faults failures errors defects passengers trips customers patients cars vehicles qty quantity events steps "
@@ -673,7 +673,7 @@ def counts_things(name: str) -> bool:
         (True, True, False)
     """
     words = split(name)
-    return not _COUNTED.isdisjoint(words) and _OF_CLASSES.isdisjoint(words)
+    return not _THINGS.isdisjoint(words) and _KINDS.isdisjoint(words)
 
 
 def may_have_series(name: str) -> bool:
