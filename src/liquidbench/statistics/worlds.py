@@ -105,7 +105,7 @@ class WorldVerdict:
 
 @dataclass(frozen=True)
 class Foretold:
-    """How well the score on validation that chose networks foretells how they act, over the fits of a task.
+    """How well the score on validation that chose the step foretells how they act, over the fits of a task.
 
     Attributes:
         loss: name of that score, in a sentence.
