@@ -312,7 +312,7 @@ def test_columns_that_differ_where_an_hour_comes_twice_are_no_groups(guess):
 
     mapping, lines = guess(panel(columns))
     assert mapping["group"] is None and mapping["features"] == ["wind", "x"]
-    assert [line for line in lines if line.startswith("rows: 1 row dropped that repeat the time")]
+    assert [line for line in lines if line.startswith("warning: 1 row dropped that repeat the time")]
 
 
 def test_a_measurement_taken_once_of_each_is_no_identifier(guess):

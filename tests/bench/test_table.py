@@ -812,9 +812,10 @@ def test_few_repeated_times_keep_the_first(save):
     frame = series()
     other = frame[7:8].with_columns(x=pl.lit(9.0))
     mapping, lines = guess(save(pl.concat([frame[:8], other, frame[8:]])), "label")
-    assert said(lines, "rows") == (
-        "rows: 1 row dropped that repeat the time of another row with other values, of which the first is kept "
-        "(line 9 and line 10, both at 2024-05-31 13:52:00)"
+    assert any(
+        "1 row dropped that repeat" in line
+        and "first is kept (line 9 and line 10, both at 2024-05-31 13:52:00)" in line
+        for line in lines
     )
     task = tasks.load(mapping)
     assert task.input_scaler.restore(task.split("train").values[0])[7, 0] == pytest.approx(frame["x"][7], rel=1e-5)
@@ -1159,9 +1160,9 @@ def test_an_hour_that_is_there_twice_is_warned_of(save):
         steps = [row if row < last else row - repeated for row in range(400)]
         when = [start + timedelta(minutes=minutes * step) for step in steps]
         _, lines = guess(save(series(when=when)), "label")
-        assert "the clock goes back an hour in line" in said(lines, "warning")
-        assert "at 2024-10-27 02:00:00, as at the end of daylight saving" in said(lines, "warning")
-        assert said(lines, "rows").startswith(f"rows: {repeated} row")
+        (clock,) = [line for line in lines if "the clock goes back an hour in line" in line]
+        assert "at 2024-10-27 02:00:00, as at the end of daylight saving" in clock
+        assert any(line.startswith(f"warning: {repeated} row") for line in lines)
     # Few rows, of which many repeat: refused, with the same reason.
     with pytest.raises(ValueError, match="Or the clock goes back an hour in line 62, .*; write times in UTC"):
         guess(
@@ -1401,8 +1402,8 @@ REFUSED = {
     "repeated times": (
         pl.concat([series(200), series(200, seed=1)]),
         {"target": "z"},
-        "200 rows of 400 repeat the time of another row with other content, the first of them line 2 and line "
-        "202, both at 2024-05-31 13:45:00. If the table holds several recordings, name the column that tells them "
+        "200 rows of 400 repeat the time of another row with other content, by 'when', the first of them line 2 and "
+        "line 202, both at 2024-05-31 13:45:00. If the table holds several recordings, name the column that tells them "
         "apart with --group",
     ),
     "no features": (
@@ -1826,11 +1827,11 @@ def test_times_in_words_are_warned_of(save):
 
 def test_whole_numbers_taken_for_classes_may_be_amounts(save):
     rows = np.arange(300)
-    frame = pl.DataFrame({"x": np.sin(rows), "sales": rows * 7 % 13})
-    _, lines = guess(save(frame), "sales")
+    frame = pl.DataFrame({"x": np.sin(rows), "grade": rows * 7 % 13})
+    _, lines = guess(save(frame), "grade")
     assert said(lines, "kind").endswith("13 distinct whole numbers; --task regression takes them as amounts)")
-    frame = frame.with_columns(sales=pl.col("sales") % 2)
-    assert said(guess(save(frame), "sales")[1], "kind").endswith("2 distinct whole numbers)")
+    frame = frame.with_columns(grade=pl.col("grade") % 2)
+    assert said(guess(save(frame), "grade")[1], "kind").endswith("2 distinct whole numbers)")
 
 
 def failures(rows=300, seed=5):

@@ -602,8 +602,9 @@ def _dates_in(text: pl.Series, forms: Collection[str]) -> _Dates:
         of_day, sound = _of_day(parts, number)
         if "a" in number:
             readings = _ordered(parts, number)
-            # What is written with two marks, such as 15/9-13, is a name.
-            sound &= (parts["mark"] == parts["again"]).to_numpy()
+            if "again" in parts.columns:
+                # What is written with two marks, such as 15/9-13, is a name.
+                sound &= (parts["mark"] == parts["again"]).to_numpy()
             whole = parts["a"].str.len_chars().to_numpy() == 4
             in_figures[place], short_year[place] = ~whole, ~whole & (parts["c"].str.len_chars().to_numpy() <= 2)
             points[place] = (parts["mark"] == ".").to_numpy()

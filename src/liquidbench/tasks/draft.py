@@ -205,6 +205,11 @@ def parted(
 
 def correlation(values: NDArray[Any], targets: NDArray[Any]) -> float:
     """Absolute value of Pearson's r; 0 where it is undefined."""
-    if len(values) < 3 or np.ptp(values) == 0 or np.ptp(targets) == 0:
+    if len(values) < 3:
         return 0.0
-    return abs(float(np.corrcoef(values, targets)[0, 1]))
+    # Values that are too large are refused later, with their row.
+    with np.errstate(over="ignore", invalid="ignore"):
+        one, other = values - values.mean(), targets - targets.mean()
+        deviations = float(np.sqrt(one @ one) * np.sqrt(other @ other))
+        r = abs(float(one @ other)) / deviations if 0 < deviations < np.inf else 0.0
+    return min(r, 1.0)

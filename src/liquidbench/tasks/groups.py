@@ -147,6 +147,8 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         # Of a table that was shuffled, the order of time tells.
         in_time = frame if time is None else frame.sort(time)
         found = [name for name in named if in_blocks(frame, (name,)) or in_blocks(in_time, (name,))]
+        if turning := _whose_turn(frame, target, time, named, found):
+            return turning
         finest = _finest(frame, found)
         if finest is None:
             # Of subjects with few visits each, the numbers of these tell.
@@ -161,6 +163,39 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         if cut := _cut_within(finest, within, [frame, in_time], "they come in blocks of rows"):
             return cut
     return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
+
+
+def _whose_turn(
+    frame: pl.DataFrame, target: str, time: str | None, named: list[str], found: list[str]
+) -> Grouping | None:
+    """The key of a table that holds all subjects' first visit, then all of their second, and so on; None for others.
+
+    `named` are the columns that are named like identifiers, `found` those of them whose rows stand together.
+    """
+    if any(map(words.names_whom, found)):
+        return None
+    visits = [name for name in may_identify(frame, target, time) if not words.names_whom(name)]
+    visits = [name for name in visits if come_in_blocks(frame, name)]
+    whose = [name for name in named if words.names_whom(name) and _splits(frame, target, name)]
+    for who in sorted(whose, key=lambda name: -count(frame, (name,))):
+        others = [name for name in named if name != who and words.names_whom(name)]
+        for visit in visits:
+            both = count(frame, (who, visit))
+            if nested(frame, who, (visit,)) or count(frame, (who,)) > frame.height / 2:
+                continue
+            if both == frame.height:
+                choice = _coarsest(frame, target, who, others, f"each has one row in each block of {visit!r}")
+                order = f"rows of each {who!r} are read as one sequence, in the order of the file; --group names others"
+                return Grouping(choice.key, choice.reason, [*choice.warnings, *([order] if time is None else [])])
+            # Patients may be numbered at each site, too.
+            several = words.is_within(visit) and both <= frame.height / SHORT
+            if several and runs(frame, (visit, who)) == both:
+                return Grouping(
+                    (who, visit),
+                    f"each {who!r} has rows in several blocks of {visit!r}",
+                    [f"split by {who!r}, and cut into sequences by {visit!r} within it; --group names others"],
+                )
+    return None
 
 
 def _visits(frame: pl.DataFrame, name: str, target: str, time: str | None) -> list[str]:
@@ -189,7 +224,8 @@ def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[s
     return [
         name
         for name in may_identify(distinct, target, time)
-        if count(distinct, (name,)) <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
+        if count(distinct, (name,)) <= distinct.height / (2 if words.names_whom(name) else 4)
+        and distinct.select(time, name).is_unique().all()
     ]
 
 
@@ -360,6 +396,32 @@ def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     )
 
 
+def are_given_out(column: pl.Series) -> bool:
+    """Whether numbers come again and again but are no count, as those of persons that come once in each visit."""
+    numbers = column.drop_nulls().unique().sort().to_numpy()
+    if 2 * len(numbers) > len(column) or len(numbers) < FEWEST_ROWS:
+        return False
+    gaps = np.diff(numbers)
+    return bool(gaps.max() > FEWEST * np.median(gaps) and np.mean(gaps == np.median(gaps)) < 1 / 2)
+
+
+def reused(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> str | None:
+    """A column, such as the site, in one value of which after another most values of the key come; None without one.
+
+    Patients who are numbered at each site have the same numbers there.
+    """
+    rows = frame if time is None else frame.sort(time, maintain_order=True)
+    for name in may_identify(frame, target, time):
+        few = FEWEST - 1 <= count(frame, (name,)) <= count(frame, key)
+        if name in key or not few or not words.names_whom(name) or nested(frame, key[-1], (name,)):
+            continue
+        each = rows.group_by(*key).agg(places=pl.col(name).n_unique(), runs=pl.col(name).rle_id().max() + 1)
+        several = each.filter(pl.col("places") > 1)
+        if several.height > ALMOST_ALL * each.height and (several["runs"] == several["places"]).all():
+            return name
+    return None
+
+
 def take_turns(rows: pl.DataFrame) -> bool:
     """Whether values follow one another in one order, each in as many rows, but for a few rows that are lacking."""
     of_rows, of_key = rows["of"].to_numpy(), rows["key"].to_numpy()
@@ -431,14 +493,25 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         else:
             if words.is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
+    changing = measured(frame, target, time)
     for name in frame.columns:
         if is_fold(frame[name]):
             found.pop(name, None)
         elif words.is_id(name) and name not in (*found, *key, target, time) and may_be_id(frame[name]):
             found[name] = "is named like an identifier"
+        elif (
+            name not in (*found, *key, *changing, target, time) and words.names_whom(name) and _are_numbers(frame[name])
+        ):
+            found[name] = "holds numbers of what its name says, which are no amounts"
         elif name not in (*found, *key, target, time) and words.names_rows(name) and _is_of_rows(frame[name]):
             found[name] = "is named like a number of rows, and has another value in almost each of them"
     return found
+
+
+def _are_numbers(column: pl.Series) -> bool:
+    """Whether more than two whole numbers may be those of persons or machines."""
+    known = column.drop_nulls()
+    return known.dtype.is_numeric() and known.n_unique() > FEWEST - 1 and bool((known.cast(pl.Float64) % 1 == 0).all())
 
 
 def _is_of_rows(column: pl.Series) -> bool:
@@ -623,8 +696,10 @@ def _cut_within(finest: str, names: list[str], orders: list[pl.DataFrame], reaso
     """The key of one column and the first of others that comes in blocks within it, in one of these orders of rows."""
     for name in names:
         if any(in_blocks(rows, (finest, name)) for rows in orders):
-            warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
-            return Grouping((finest, name), reason, [warning])
+            # Sessions are those of subjects, whichever of the two stands together.
+            key = (name, finest) if words.is_within(finest) and words.names_whom(name) else (finest, name)
+            warning = f"split by {key[0]!r}, and cut into sequences by {key[1]!r} within it; --group names others"
+            return Grouping(key, reason, [warning])
     return None
 
 

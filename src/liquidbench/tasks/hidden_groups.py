@@ -164,14 +164,17 @@ def constant_together(frame: pl.DataFrame, target: str, time: str | None) -> tup
 
 
 def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
-    """Columns named like identifiers that have too few values, too few rows of each, or come back too often."""
+    """Columns named like identifiers that have too few values, too few rows of each, or come back too often.
+
+    Of whom a few rows are is told too: a patient with two rows is in training and in test.
+    """
     return [
         name
         for name in groups.may_identify(frame, target, time)
         if words.is_named(name)
         and groups.may_be_id(frame[name])
         and (
-            groups.count(frame, (name,)) <= frame.height / groups.FEWEST_ROWS
+            groups.count(frame, (name,)) <= frame.height / (2 if words.names_whom(name) else groups.FEWEST_ROWS)
             or groups.in_blocks(frame, (name,), groups.SHORT)
         )
     ]

@@ -34,6 +34,15 @@ def choose(draft: Draft) -> None:
     if odd := _long_form(draft) or _wide_form(draft) or _wide_in_subjects(draft):
         draft.warnings.append(odd)
     _suspect_names(draft)
+    if (
+        draft.key
+        and "group" not in draft.given
+        and (place := groups.reused(draft.frame, draft.key, draft.target, draft.time))
+    ):
+        draft.warnings.append(
+            f"most values of {draft.key[-1]!r} come in one value of {place!r} after another: if each {place!r} numbers "
+            f"its own, they are different, and --group {shlex.quote(','.join((*draft.key, place)))} keeps them apart"
+        )
 
 
 def _choose(draft: Draft) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Rows of a table that sum up others: sums, means, limits and the like, above or below the data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from liquidbench.tasks import dates, words
 
@@ -22,19 +24,15 @@ DIGITS = 5
 """Characters of a number alone from which on it is a mean by no accident."""
 
 
-def _float(statistic: object) -> float:
-    return statistic if isinstance(statistic, float) else 0.0
-
-
-_KINDS: dict[str, Callable[[pl.Series], object]] = {
-    "sum": pl.Series.sum,
-    "mean": pl.Series.mean,
-    "median": pl.Series.median,
-    "standard deviation": pl.Series.std,
-    "coefficient of variation": lambda numbers: 100 * _float(numbers.std()) / (_float(numbers.mean()) or 1),
-    "standard deviation (n)": lambda numbers: numbers.std(ddof=0),
-    "minimum": pl.Series.min,
-    "maximum": pl.Series.max,
+_KINDS: dict[str, Callable[[NDArray[np.float64]], float]] = {
+    "sum": lambda numbers: numbers.sum(),
+    "mean": lambda numbers: numbers.mean(),
+    "median": lambda numbers: float(np.median(numbers)),
+    "standard deviation": lambda numbers: numbers.std(ddof=1),
+    "coefficient of variation": lambda numbers: 100 * numbers.std(ddof=1) / (numbers.mean() or 1),
+    "standard deviation (n)": lambda numbers: numbers.std(),
+    "minimum": lambda numbers: numbers.min(),
+    "maximum": lambda numbers: numbers.max(),
 }
 _AT_ANY_END = ("minimum", "maximum")
 """What the last row of rising numbers may well be, too."""
@@ -68,15 +66,16 @@ def unnamed(frame: pl.DataFrame) -> tuple[int, int, str]:
     Each holds one statistic of the others in all columns of numbers that it fills, of which there are two at least but
     for sums. A row of least or greatest values alone is none: rising numbers end in such a row.
     """
-    numbers = frame.select(pl.selectors.numeric().cast(pl.Float64))
-    if numbers.height < FEWEST_ROWS:
+    if frame.height < FEWEST_ROWS:
         return 0, 0, ""
+    numbers = _numbers(frame)
     for above in (False, True):
-        rows = numbers.reverse() if above else numbers
+        rows = {name: column[::-1] for name, column in numbers.items()} if above else numbers
         for count in range(min(MOST_ROWS, frame.height - FEWEST_ROWS), 0, -1):
             kinds = []
-            for place in range(len(rows) - count, len(rows)):
-                kinds.append(_kind(rows[:-count], rows.row(place, named=True)))
+            others = {name: column[:-count] for name, column in rows.items()}
+            for place in range(frame.height - count, frame.height):
+                kinds.append(_kind(others, {name: column[place] for name, column in rows.items()}))
                 if not kinds[-1]:
                     break
             if all(kinds) and (len(set(kinds)) > 1 or kinds[0] not in _AT_ANY_END):
@@ -87,33 +86,44 @@ def unnamed(frame: pl.DataFrame) -> tuple[int, int, str]:
 def of_groups(frame: pl.DataFrame, name: str) -> str:
     """What the last row of almost every group holds of the group's other rows; empty for nothing."""
     parts = frame.head(MOST_GROUPED).partition_by(name, maintain_order=True)[:MOST_ROWS]
-    numbers = [part.select(pl.selectors.numeric().cast(pl.Float64)) for part in parts if part.height > MOST_ROWS]
-    kinds = [_kind(part[:-1], part.row(-1, named=True)) for part in numbers]
+    numbers = [_numbers(part) for part in parts if part.height > MOST_ROWS]
+    kinds = [
+        _kind({name: column[:-1] for name, column in part.items()}, {name: column[-1] for name, column in part.items()})
+        for part in numbers
+    ]
     found = {kind for kind in kinds if kind and kind not in _AT_ANY_END}
     return kinds[0] if len(kinds) > 2 and len(found) == 1 and kinds.count(kinds[0]) == len(kinds) else ""
 
 
-def _kind(others: pl.DataFrame, row: dict[str, float | None]) -> str:
+def _numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """The columns of numbers, NaN where there is none."""
+    return {column.name: column.to_numpy() for column in frame.select(pl.selectors.numeric().cast(pl.Float64))}
+
+
+def _kind(others: Mapping[str, NDArray[np.float64]], row: Mapping[str, float]) -> str:
     """Which statistic of the others a row holds, in each number of it; empty for none."""
-    filled = {name: value for name, value in row.items() if value is not None}
-    # Of flags, any is the least, or the median.
-    if any(others[name].head(MOST_GROUPED).drop_nulls().n_unique() < 3 for name in filled):
-        return ""
+    filled = {name: value for name, value in row.items() if not np.isnan(value)}
+    known: dict[str, NDArray[np.float64]] = {}
+    for name in filled:
+        known[name] = others[name][~np.isnan(others[name])]
+        # Of flags, any is the least, or the median.
+        if len(np.unique(known[name][:MOST_GROUPED])) < 3:
+            return ""
     for kind, statistic in _KINDS.items():
         # A single number is a sum, or a mean of many digits in a row of nothing else.
         alone = len(filled) == 1 and (len(row) == 1 or len(f"{next(iter(filled.values())):.12g}") < DIGITS)
         if not filled or (kind != "sum" and alone):
             continue
-        if all(_is(statistic(others[name].drop_nulls()), value, others[name], kind) for name, value in filled.items()):
-            return kind
+        # Values that are too large are refused later, with their row.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if all(_is(float(statistic(known[name])), value, known[name], kind) for name, value in filled.items()):
+                return kind
     return ""
 
 
-def _is(statistic: object, value: float, others: pl.Series, kind: str) -> bool:
-    if not isinstance(statistic, float):
-        return False
-    spread = float(others.std() or 0.0)  # pyright: ignore[reportArgumentType]
+def _is(statistic: float, value: float, others: NDArray[np.float64], kind: str) -> bool:
+    spread = float(others.std(ddof=1))
     # Written with few decimals, of which one at the end may be a 0.
     decimals = len(f"{value:.12g}".partition(".")[2])
     near = next((by for by in (0.51 * 10.0**-decimals, 0.051 * 10.0**-decimals) if by <= ROUNDED * spread), 0.0)
-    return abs(statistic - value) <= max(near, SAME_SUM * (float(others.abs().sum()) if kind == "sum" else spread))
+    return abs(statistic - value) <= max(near, SAME_SUM * (float(np.abs(others).sum()) if kind == "sum" else spread))

@@ -204,6 +204,8 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     rows = [name for name in numbers if words.numbers_rows(name) and not draft.frame[name].null_count()]
     for name in [] if found else rows:
         key = groups.told_apart_by(draft.frame, name, keys)
+        if key is not None and key and groups.are_given_out(draft.frame[name]):
+            continue
         if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
     return None

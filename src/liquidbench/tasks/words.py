@@ -504,12 +504,13 @@ _WHO = (
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
     "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|rat|ratte|maus|cow|kuh|"
-    "horse|pferd|dog|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
+    "horse|pferd|dog|cat|fish|bee|bird|sheep|pig|larva|colony|neuron|electrode|agent|ped|pedestrian|stn|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
     "surname|last[ _.]?name|first[ _.]?name|full[ _.]?name|vorname|nachname|apellidos?|"
     "visitor|node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive|visita|"
+    "experiment|versuch|messreihe|essai|encounter|shot|swim|ride|workout|race|storm|"
     "visite|besuch|sesi[oó]n|s[eé]ance|sitzung"
 )
 _NAMED = re.compile(
@@ -632,6 +633,16 @@ def is_named(name: str) -> bool:
 def is_within(name: str) -> bool:
     """Whether a column's name is that of recordings of somebody, such as sessions."""
     return bool(_WITHIN.fullmatch(name))
+
+
+def names_whom(name: str) -> bool:
+    """Whether a column's name is that of who or what was measured, such as a subject, and not of a recording of it.
+
+    Example:
+        >>> names_whom("patient_id"), names_whom("session"), names_whom("station")
+        (True, False, True)
+    """
+    return is_named(name) and not is_within(name)
 
 
 def is_property(name: str) -> bool:
