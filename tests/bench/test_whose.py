@@ -1,0 +1,70 @@
+"""Whose rows they are: subjects with few rows, tables of all first visits and then all second ones, reused numbers."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from liquidbench.tasks import table
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """What is made of a table with these columns besides two of noise."""
+
+    def plan_of(columns, **asked):
+        rows = len(next(iter(columns.values())))
+        draws = np.random.default_rng(1).normal(size=(2, rows))
+        pl.DataFrame({**columns, "x": draws[0], "y": draws[1]}).write_csv(tmp_path / "mine.csv")
+        planned = table.plan({"table": str(tmp_path / "mine.csv"), "target": "y", **asked})
+        return planned.mapping, [line for line in planned.lines if line.startswith("warning")]
+
+    return plan_of
+
+
+def dealt(people, each, seed=2):
+    """Each person's number in `each` rows, in any order."""
+    return np.random.default_rng(seed).permutation(np.repeat(7 * np.arange(people) + 70_011, each))
+
+
+@pytest.mark.parametrize("name", ["MRN", "participant", "customer_id", "Proband"])
+@pytest.mark.parametrize("each", [2, 3, 7])
+@pytest.mark.parametrize("dated", [True, False])
+def test_few_rows_of_many_people_are_told_and_their_numbers_are_no_features(plan, name, each, dated):
+    people = dealt(60, each)
+    mapping, warnings = plan({name: people, **({"t": np.arange(len(people))} if dated else {})})
+    assert mapping["group"] is None and mapping["features"] == ["x"]
+    assert any(f"--group {name} keeps them apart" in line for line in warnings)
+
+
+@pytest.mark.parametrize("visits", [["pre", "post", "follow-up"], ["T1", "T2"], [1, 2, 3, 4]])
+@pytest.mark.parametrize("names", [("subject", "visit"), ("PatID", "timepoint"), ("cow", "wave")])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_all_first_visits_and_then_all_second_ones_are_read_by_subject(plan, visits, names, numbered):
+    who, visit = names
+    people = [number if numbered else f"P{number:03}" for number in range(1, 41)]
+    columns = {who: people * len(visits), visit: [one for one in visits for _ in people]}
+    mapping, _ = plan(columns)
+    assert mapping["group"] in (who, [who]) and who not in mapping["features"]
+
+
+@pytest.mark.parametrize("visit", ["session", "trial", "run_no"])
+def test_several_rows_of_each_visit_are_sequences_of_the_subject(plan, visit):
+    sessions, people, rows = (part.ravel() for part in np.meshgrid(range(5), range(12), range(9), indexing="ij"))
+    mapping, _ = plan({visit: sessions, "subject": people, "time": np.arange(len(rows))})
+    assert mapping["group"] == ["subject", visit]
+
+
+def test_numbers_of_people_that_come_once_in_each_visit_are_no_time(plan):
+    draws = np.random.default_rng(4)
+    people = np.sort(draws.choice(90_000, 40, replace=False))
+    rows = draws.permutation([(person, f"Visit {visit}") for visit in range(12) for person in people])
+    mapping, _ = plan({"nr": rows[:, 0].astype(int), "visit": rows[:, 1]})
+    assert mapping["time"] is None
+
+
+@pytest.mark.parametrize(("again", "told"), [(True, True), (False, False)])
+def test_numbers_that_come_again_at_another_site_may_be_others(plan, again, told):
+    sites, people, rows = (part.ravel() for part in np.meshgrid(range(4), range(9), range(12), indexing="ij"))
+    columns = {"site": [f"S{site}" for site in sites], "patient": people + (0 if again else 9) * sites}
+    _, warnings = plan({**columns, "day": 30 * sites + rows}, time="day")
+    assert any("--group patient,site keeps them apart" in line for line in warnings) == told
