@@ -68,3 +68,17 @@ def test_numbers_that_come_again_at_another_site_may_be_others(plan, again, told
     columns = {"site": [f"S{site}" for site in sites], "patient": people + (0 if again else 9) * sites}
     _, warnings = plan({**columns, "day": 30 * sites + rows}, time="day")
     assert any("--group patient,site keeps them apart" in line for line in warnings) == told
+
+
+@pytest.mark.parametrize("inner", ["beepno", "ball", "trial"])
+def test_numbers_that_begin_again_each_day_are_no_series(plan, inner):
+    people, days, within = (part.ravel() for part in np.meshgrid(range(9), range(10), range(6), indexing="ij"))
+    mapping, warnings = plan({"subject": people, "day": days + 1, inner: within + 1})
+    assert mapping["group"] in ("subject", ["subject"]) and mapping["time"] is None
+    assert not any(f"subject,{inner}" in line for line in warnings)
+
+
+@pytest.mark.parametrize(("name", "told"), [("patient_id", True), ("subject", True), ("sample_weight", False)])
+def test_one_row_of_each_subject_is_no_series(plan, name, told):
+    _, warnings = plan({name: np.random.default_rng(3).permutation(900)[:150] + 1000})
+    assert any("their order means nothing" in line for line in warnings) == told

@@ -387,6 +387,20 @@ def order_within(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> str:
     return "up" if (steps > 0).all() else "down" if (steps < 0).all() else "mixed"
 
 
+def counts_below(frame: pl.DataFrame, inner: str, outer: str, key: tuple[str, ...]) -> bool:
+    """Whether rows of each value of a key go up by an outer number and within it by an inner one, as trials of days."""
+    if not frame[inner].dtype.is_numeric() or frame[inner].has_nulls() or frame[outer].has_nulls():
+        return False
+    of_rows = codes(frame, key)
+    order = np.argsort(of_rows, kind="stable")
+    same = np.diff(of_rows[order]) == 0
+    outer_steps, inner_steps = (
+        np.diff(frame[name].cast(pl.Float64).to_numpy()[order])[same] for name in (outer, inner)
+    )
+    stays = outer_steps == 0
+    return bool(stays.any() and not stays.all() and (outer_steps >= 0).all() and (inner_steps[stays] > 0).all())
+
+
 def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     """Whether a column has one value for each of something that is named like an identifier and has several rows."""
     return any(

@@ -396,7 +396,10 @@ def chained(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
         same = np.diff(of_rows[order]) == 0
         for counter in counters[: groups.MOST_PAIRED]:
             steps = np.diff(frame[counter].cast(pl.Float64).to_numpy()[order])[same]
-            if counter == name or len(steps) < 2 * groups.FEWEST_ROWS or not ((steps > 0).all() or (steps < 0).all()):
+            # Trials of each day are numbered anew, and no series of their own.
+            if counter == name or groups.counts_below(frame, name, counter, key):
+                continue
+            if len(steps) < 2 * groups.FEWEST_ROWS or not ((steps > 0).all() or (steps < 0).all()):
                 continue
             # With as many numbers in each series as in all of them together, those of all but one come again.
             again = frame.height - groups.count(frame, (*key, counter))

@@ -29,6 +29,7 @@ def choose(draft: Draft) -> None:
         _suspect_interleaved(draft, draft.frame)
         _suspect_totals(draft)
     else:
+        _suspect_one_row_each(draft)
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
         draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
     if odd := _long_form(draft) or _wide_form(draft) or _wide_in_subjects(draft):
@@ -72,6 +73,21 @@ def _choose(draft: Draft) -> tuple[str, ...]:
     if not choice.key:
         _suspect_recordings(draft, draft.frame.drop(measured))
     return choice.key
+
+
+def _suspect_one_row_each(draft: Draft) -> None:
+    """Warn of a table with one row of each subject, which is no series."""
+    if draft.time is not None or draft.key or "group" in draft.given:
+        return
+    cells = draft.file.frame
+    for name in cells.columns:
+        one_each = cells[name].n_unique() == cells.height and not cells[name].dtype.is_float()
+        if name != draft.target and words.names_whom(name) and one_each:
+            draft.warnings.append(
+                f"each row has its own {name!r}, and nothing says when it was measured: if these are different ones, "
+                "measured once each, their order means nothing, and networks that read series have none to learn from"
+            )
+            return
 
 
 def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:

@@ -197,7 +197,9 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     found = [
         (name, f"no number comes twice{_within(key)}")
         for name in numbers
-        if _is_part(draft, name) and (key := groups.told_apart_by(draft.frame, name, keys)) is not None
+        if _is_part(draft, name)
+        and (key := groups.told_apart_by(draft.frame, name, keys)) is not None
+        and not _has_parts(draft, name, key)
     ]
     if len(found) == 1:
         return found[0]
@@ -209,6 +211,13 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
         if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
     return None
+
+
+def _has_parts(draft: Draft, name: str, key: tuple[str, ...]) -> bool:
+    """Whether one column of a key only numbers the rows of each day, say, so that it tells no recordings apart."""
+    return any(
+        groups.counts_below(draft.frame, inner, name, tuple(part for part in key if part != inner)) for inner in key[1:]
+    )
 
 
 def _is_part(draft: Draft, name: str) -> bool:
@@ -229,7 +238,8 @@ def _suspect_parts(draft: Draft, parts: list[str]) -> None:
         column = draft.frame[name]
         if column.n_unique() < 3 or column.has_nulls() or any(repr(name) in warning for warning in draft.warnings):
             continue
-        if (of := groups.told_apart_by(draft.frame, name, every)) is not None and of:
+        of = groups.told_apart_by(draft.frame, name, every)
+        if of and not _has_parts(draft, name, of):
             draft.warnings.append(
                 f"no number of {name!r} comes twice{_within(of)}, as those of times do, but rows count as evenly "
                 f"spaced, in the order of the file; if each value is a recording, say --time {shlex.quote(name)} "
