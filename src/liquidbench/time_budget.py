@@ -341,7 +341,8 @@ def describe(
         wanted = Scope(tuple(timings), TRIALS, SEEDS, STEPS)
         full = _seconds(wanted, timings, processes, setup)
         lines.append(
-            f"left out to save time: {'; '.join(scope.dropped)}. Everything fits with --minutes {ceil(1.1 * full / 60)}"
+            "left out to save time, by steps timed just now (another call times them anew, and may choose otherwise): "
+            f"{'; '.join(scope.dropped)}. Everything fits with --minutes {ceil(1.1 * full / 60)}"
         )
     if not {"liquid", "recurrent"} <= set(map(family_of, scope.models)):
         lines.append("can show: which of these models is better; not liquid against recurrent, which needs one of each")

@@ -79,6 +79,7 @@ def test_scores_on_shifted_data_have_names_of_their_own(finished):
     assert all(re.fullmatch(r"[\w\-./: ]+", metric) for _, metric in scores)
 
 
+@pytest.mark.slow
 def test_mlflow_reads_what_was_measured_then_what_has_changed_and_has_no_run_twice(finished, tmp_path):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     # In a process of its own: MLflow and what it stands on warn of many things.

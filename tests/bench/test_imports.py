@@ -69,6 +69,7 @@ def ran(command, folder, **environment):
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_workers_of_an_interactive_program(trap, tmp_path):
     # `python -c` and a prompt put the current folder first, under whatever name it has at the time.
     log = tmp_path / "path"

@@ -659,7 +659,7 @@ def test_numbers_of_any_length_are_refused(arguments, capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed")
-@pytest.mark.parametrize("command", ["run", "report"])
+@pytest.mark.parametrize("command", [pytest.param("run", marks=pytest.mark.slow), "report"])
 def test_an_output_that_nobody_reads_ends_the_command_without_a_word(command, finished, tmp_path):
     path = written(tmp_path / "s.yaml") if command == "run" else finished
     words = [sys.executable, "-m", "liquidbench", command, path]

@@ -167,6 +167,7 @@ def test_energy_is_a_row_if_the_machine_has_counters(tmp_path, monkeypatch):
     assert not select(measure_cost(run("cost"), task()), metric="training_energy_joules")
 
 
+@pytest.mark.slow
 def test_the_profiler_prints_nothing():
     # In a process of its own, for it asks once how much it is to print.
     code = "import torch; from liquidbench import measuring; print(measuring._peak_memory(lambda: torch.ones(1000)))"

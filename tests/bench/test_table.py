@@ -1709,6 +1709,7 @@ def test_a_table_on_its_side_is_refused_before_its_cells_are_read(save, width, m
         guess(save("\n".join(lines)), "t1")
 
 
+@pytest.mark.slow
 def test_time_grows_no_faster_than_the_number_of_columns(save):
     """Each column is looked at for itself, however many others there are."""
     frame = pl.DataFrame({f"c{column}": np.arange(80) * (column % 7 + 0.5) % 11 for column in range(300)})

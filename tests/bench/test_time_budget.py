@@ -88,7 +88,7 @@ def told(planned, minutes, timings=None):
 
 def test_words_say_what_was_left_out_and_what_it_can_show():
     words = told(choose_scope(found(), 5, 2), 5)
-    assert "left out to save time: " in words and "without LTC (a step takes 40 ms)" in words
+    assert "left out to save time, by steps timed just now" in words and "without LTC (a step takes 40 ms)" in words
     assert "Everything fits with --minutes " in words and "can show: with 3 seeds" in words and "3.3 times" in words
     ample = told(choose_scope(found(), 1e6, 2), 1e6)
     assert "left out" not in ample and "5 models (LTC, CfC, LRCU, LSTM, GRU)" in ample and "1.7 times" in ample

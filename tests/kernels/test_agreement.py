@@ -279,6 +279,7 @@ def test_the_same_bits_for_any_number_of_threads(case, dense, layout, sizes):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 3])
 def test_fewer_threads_than_requested(limit):
     code = """
@@ -430,6 +431,7 @@ print("equal")
     assert run(code) == "equal\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
 def test_no_more_threads_than_cores():
     code = """

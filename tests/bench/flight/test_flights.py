@@ -56,6 +56,7 @@ def test_the_expert_succeeds_in_every_mission(blind, name):
     assert 0.85 < found["path"] < 1.3
 
 
+@pytest.mark.slow
 def test_who_does_not_look_flies_the_same_flights_without_a_camera(monkeypatch):
     looked = run(Expert(), Flights(2, 0))
     monkeypatch.setattr(rendering, "camera", None)

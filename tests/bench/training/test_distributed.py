@@ -373,6 +373,7 @@ def driver(folder, stdout=subprocess.DEVNULL) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_the_driver_is_killed(tmp_path, undisturbed):
     with driver(tmp_path, stdout=subprocess.PIPE) as running:
         running.stdout.readline()
