@@ -66,8 +66,10 @@ class Grouping:
 
 def is_fold(column: pl.Series) -> bool:
     """Whether a column says in which fold of a cross-validation each row was."""
+    if not words.is_folds(column.name):
+        return False
     values = column.drop_nulls().unique()
-    if not words.is_folds(column.name) or not 1 < len(values) <= _MOST_FOLDS:
+    if not 1 < len(values) <= _MOST_FOLDS:
         return False
     return bool(values.cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)\d{1,2}(?:\.0)?$").all())
 

@@ -503,7 +503,7 @@ class _Reading:
                 (
                     (
                         width,
-                        float(np.mean([least <= width <= len(row) for least, row in zip(shortest, rows, strict=True)])),
+                        sum(least <= width <= len(row) for least, row in zip(shortest, rows, strict=True)) / len(rows),
                     )
                     for width in {
                         _usual(shortest[len(rows) // 2 :]),
