@@ -391,7 +391,9 @@ def order_within(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> str:
 
 def counts_below(frame: pl.DataFrame, inner: str, outer: str, key: tuple[str, ...]) -> bool:
     """Whether rows of each value of a key go up by an outer number and within it by an inner one, as trials of days."""
-    if not frame[inner].dtype.is_numeric() or frame[inner].has_nulls() or frame[outer].has_nulls():
+    if not (words.counts_within(inner) or words.is_within(inner)) or not frame[inner].dtype.is_numeric():
+        return False
+    if frame[inner].has_nulls() or frame[outer].has_nulls():
         return False
     of_rows = codes(frame, key)
     order = np.argsort(of_rows, kind="stable")

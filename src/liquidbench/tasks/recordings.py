@@ -372,11 +372,17 @@ def _refuse_exchanged(
         changed = _follows(times, np.where(could, times + days * 86_400.0, times), codes)
         if changed is not None and changed.sum() >= groups.FEWEST:
             place = int(changed.argmax())
-            draft.refuse(
+            what = (
                 f"the rows of {draft.time!r} follow one another only if day and month are exchanged in "
                 f"{counted(int(changed.sum()), 'date')}, the first of them {column[place]} in "
-                f"{draft.at(int(rows[place]))}, as a spreadsheet does to dates that it can read so; correct them, or "
-                "say --no-time if rows are in order"
+                f"{draft.at(int(rows[place]))}"
+            )
+            if "dates" in draft.given:
+                draft.warnings.append(f"{what}: the order of --dates may be wrong")
+                return
+            draft.refuse(
+                f"{what}, as a spreadsheet does to dates that it can read so; correct them, or say --no-time if rows "
+                "are in order"
             )
     months, days = column.dt.month(), column.dt.day()
     if months.n_unique() == 1 and column.dt.year().n_unique() > 1 and days.max() == 12 and days.n_unique() == 12:  # pyright: ignore

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, correlation, filled_where_it_changes, kind_of_content
@@ -140,6 +141,8 @@ def _choose(draft: Draft) -> str | None:
             and not words.is_part(name)
             and not words.is_named(name)
             and any(time_columns.goes_on(draft.frame[name], codes) for codes in within)
+            # Rows that it numbers are evenly spaced by it as well.
+            and not any(_steps_evenly(draft.frame[name], codes) for codes in within)
         ]
         # An hour or a year alone is whole; one with fractions, such as 1990.25, or beyond what a year, say, can be,
         # may be the whole time.
@@ -184,6 +187,15 @@ def _choose(draft: Draft) -> str | None:
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
+
+
+def _steps_evenly(column: pl.Series, codes: NDArray[np.int64] | None) -> bool:
+    """Whether numbers go up by the same step from each row of a recording to the next."""
+    if column.has_nulls():
+        return False
+    steps = np.diff(column.cast(pl.Float64).to_numpy())
+    steps = steps if codes is None else steps[np.diff(codes) == 0]
+    return bool(len(steps) and steps[0] > 0 and (steps == steps[0]).all())
 
 
 def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:

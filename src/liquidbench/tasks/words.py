@@ -748,6 +748,7 @@ def counts_within(name: str) -> bool:
     """Whether a column's name is that of numbers that begin again with each of something, as positions in it do."""
     words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
     counters = {"period", "position", "pos", "rank", "sequence", "seq", "order", "step", "place", "interval", "idx"}
+    counters |= {"beep", "beepno", "ball", "sector", "rep", "point", "stimulus", "prompt"}
     return bool(words) and words[-1] in counters
 
 
