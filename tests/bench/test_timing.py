@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import table
+from liquidbench.tasks import table, time_columns
 
 
 @pytest.fixture
@@ -133,3 +133,99 @@ def test_counts_are_amounts(tmp_path, name, kind):
     frame = pl.DataFrame({"t": range(300), "x": draws.normal(size=300), name: draws.poisson(4, 300).clip(0, 9)})
     frame.write_csv(tmp_path / "mine.csv")
     assert table.plan({"table": str(tmp_path / "mine.csv"), "target": name}).mapping["kind"] == kind
+
+
+HOURS = [datetime(2023, 11, 20, 3) + timedelta(hours=row) for row in range(500)]
+
+
+@pytest.mark.parametrize("names", [
+    ("Rok", "Miesiac", "Dzien", "Godz"), ("rok", "mesic", "den", "hodina"), ("vuosi", "kk", "pv", "tunti"),
+    ("År", "Månad", "Dag", "Timme"), ("aar", "maaned", "dag", "time"), ("år", "måned", "dag", "Time"),
+    ("ano", "mês", "dia", "hora"), ("年度", "月份", "日", "時"), ("年", "月", "日", "小時"), ("연도", "월", "일", "시"),
+    ("год", "месяц", "день", "час"), ("Year", "Month (1-12)", "Day (1-31)", "Hour (LST)"),
+])  # fmt: skip
+def test_parts_of_a_time_in_other_languages(plan, names):
+    parts = zip(names, ("year", "month", "day", "hour"), strict=True)
+    columns = {name: [getattr(hour, part) for hour in HOURS] for name, part in parts}
+    lines = plan(columns)
+    assert f"time: column {' '.join(names)!r} (the only column of dates)" in lines
+    assert "spans: even, 1 h" in lines
+
+
+@pytest.mark.parametrize(
+    ("date_name", "hour_name"),
+    [("Datum", "Timme"), ("Dato", "Time"), ("Doba", "Godzina"), ("FCT_DT", "FCT_HR"), ("date", "Hour (UTC+01:00)"),
+     ("dia", "Hora")],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", [False, True])
+def test_hours_beside_dates(plan, date_name, hour_name, ending):
+    hours = [hour.hour + ending for hour in HOURS]
+    lines = plan({date_name: [f"{hour:%Y-%m-%d}" for hour in HOURS], hour_name: hours})
+    assert f"time: column '{date_name} {hour_name}' (the only column of dates)" in lines
+    assert "spans: even, 1 h" in lines
+
+
+def test_hours_of_a_zone_in_figures(plan):
+    hours = [f"{hour.hour:02}00" for hour in HOURS]
+    lines = plan({"Day": [f"{hour:%d.%m.%Y}" for hour in HOURS], "Hour (AEST)": hours})
+    assert "spans: even, 1 h" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "per_day", "span"),
+    [("minute_of_day", 1440, "10 min"), ("minutes since midnight", 1440, "6 min"), ("second_of_day", 86_400, "5 min"),
+     ("seconds", 86_400, "30 min"), ("Minute", 1440, "20 min")],
+)  # fmt: skip
+def test_counts_from_midnight_beside_dates(plan, name, per_day, span):
+    step = timedelta(minutes=int(span.split()[0]))
+    when = [datetime(2022, 5, 9) + row * step for row in range(700)]
+    of_day = [
+        (moment - datetime(moment.year, moment.month, moment.day)) // timedelta(days=1 / per_day) for moment in when
+    ]
+    lines = plan({"date": [moment.date() for moment in when], name: of_day})
+    assert f"spans: even, {span}" in lines
+
+
+@pytest.mark.parametrize("among", [4, 12])
+def test_numbered_parts_of_hours(plan, among):
+    when = [datetime(2022, 5, 9) + row * timedelta(minutes=60 // among) for row in range(700)]
+    intervals = [1 + moment.minute * among // 60 for moment in when]
+    hours = [moment.hour + 1 for moment in when]
+    lines = plan({"MKT_DT": [moment.date() for moment in when], "MKT_HR": hours, "MKT_INTERVAL": intervals})
+    assert f"spans: even, {60 // among} min" in lines
+
+
+@pytest.mark.parametrize("name", ["dekad", "Dekade", "decad"])
+def test_thirds_of_months(plan, name):
+    days = [date(2001 + row // 36, 1 + row // 3 % 12, 1 + 10 * (row % 3)) for row in range(36 * 8)]
+    by_month = {"year": [day.year for day in days], "month": [day.month for day in days], name: [1, 2, 3] * 96}
+    by_year = {"year": [day.year for day in days], name: [*range(1, 37)] * 8}
+    for columns in (by_month, by_year):
+        assert "spans: uneven, 8 to 11 d, median 10; models are told the time between rows" in plan(columns)
+
+
+@pytest.mark.parametrize("name", ["Lauf", "prueba", "trial_block"])
+def test_what_numbers_experiments_of_equal_length_is_no_copy_of_the_time(plan, name):
+    rows, count = 30, 20
+    when = [
+        datetime(2024, 2, 1, 8) + timedelta(days=day, seconds=10 * row) for day in range(count) for row in range(rows)
+    ]
+    lines = plan({name: np.repeat(np.arange(1, count + 1), rows), "time": when})
+    assert not any("says the same as the time" in line for line in lines)
+    assert any(repr(name) in line for line in lines if line.startswith(("group: column", "warning: the rows of each")))
+    minutes = [(moment - when[0]).total_seconds() / 60 for moment in when]
+    assert any("'m' says the same as the time" in line for line in plan({"m": minutes, "time": when}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["season", "Schicht", "shift", "weekday", "dow", "Halbjahr", "dekad", "SP", "slot", "half_hour", "minute_of_day",
+     "lead_min", "OPR_HR", "Hour (PST)", "Timme", "settlement_period", "lead_hours", "hodina"],
+)  # fmt: skip
+def test_columns_that_may_say_when_on_a_day_a_row_was(name):
+    assert time_columns.may_be_of_clock(pl.Series(name, [1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", ["leader", "lead", "station", "patient", "temperature", "model", "block", "valve"])
+def test_columns_that_say_nothing_of_when(name):
+    assert not time_columns.may_be_of_clock(pl.Series(name, [1, 2, 3]))

@@ -14,6 +14,8 @@ MOST_TEXTS = 10
 """Distinct texts up to which a column that looks like times may be one of categories."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+CHANGES_WITH_TIME = 0.9
+"""Share of the steps in time with which it changes then; what numbers experiments of equal length changes seldom."""
 
 
 def choose(draft: Draft) -> None:
@@ -335,7 +337,9 @@ def drop_copies(draft: Draft, but: Callable[[str], bool] = lambda name: False) -
             continue
         values = column.cast(pl.Float64).to_numpy()[there]
         # Values that are too large are refused later, with their row.
-        if np.abs(values).max(initial=0.0) < 1e100 and correlation(values, times[there]) > SAME_TIME:
+        if np.abs(values).max(initial=0.0) > 1e100 or correlation(values, times[there]) <= SAME_TIME:
+            continue
+        if np.mean(np.diff(values)[np.diff(times[there]) != 0] != 0) >= CHANGES_WITH_TIME:
             copies.append(name)
     draft.left_out |= dict.fromkeys(copies, f"says the same as the time, {draft.time!r}")
     draft.frame = draft.frame.drop(copies)
