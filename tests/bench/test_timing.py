@@ -229,3 +229,55 @@ def test_columns_that_may_say_when_on_a_day_a_row_was(name):
 @pytest.mark.parametrize("name", ["leader", "lead", "station", "patient", "temperature", "model", "block", "valve"])
 def test_columns_that_say_nothing_of_when(name):
     assert not time_columns.may_be_of_clock(pl.Series(name, [1, 2, 3]))
+
+
+def visits(labels, subjects=12, name="visit"):
+    return {"patient": [f"P{subject}" for subject in range(subjects) for _ in labels], name: [*labels] * subjects}
+
+
+LABELS = {
+    "weeks": ["Baseline", *(f"Week {week}" for week in (1, 2, 4, 8, 16))],
+    "letters": [f"D{day}" for day in (1, 3, 8, 15, 22)],
+    "months": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul"],
+    "long months": ["March", "April", "May", "June", "July"],
+    "files": [f"scan-{number}.tif" for number in range(1, 15)],
+    "units behind": [f"{months} months" for months in (3, 6, 9, 12, 24)],
+    "several words": ["Screening", "Baseline", *(f"V{visit}" for visit in range(1, 13))],
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_rows_in_alphabetical_order_are_warned_of(plan, labels):
+    def said(of):
+        return [line for line in plan(visits(of)) if "alphabetical order of 'visit'" in line]
+
+    assert not said(labels)
+    (line,) = said(sorted(labels))
+    assert "within a value of 'patient'" in line
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(visits(sorted(labels)))
+    code = line.split("in pandas: ")[1].split(", with numbers")[0].split(", and say")[0]
+    exec(code, {"pandas": pandas, "table": table})  # noqa: S102
+    one = table["visit"][: len(labels)].tolist()
+    in_order = [labels[row] for row in range(len(labels))]
+    without = len([label for label in labels if not any(map(str.isdigit, label))])
+    if without in (0, 1) or "months" in line or labels[0] in ("Jan", "March"):
+        assert [sorted(labels)[row] for row in np.argsort(one, kind="stable")] == in_order
+
+
+def test_words_in_any_order_or_with_zeros_in_front_are_not_warned_of(plan):
+    draws = np.random.default_rng(8)
+    labels = [f"Week {week}" for week in range(1, 13)]
+    mixed = visits(labels) | {"visit": [str(one) for _ in range(12) for one in draws.permutation(labels)]}
+    padded = visits([f"run {number:02}" for number in range(1, 13)])
+    assert not any("alphabetical" in line for columns in (mixed, padded) for line in plan(columns))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [(["Baseline", "Month 1", "Month 3", "Month 6", "Month 12"], True), (["D1", "D8", "D29", "D57"], True),
+     (["D1", "D2", "D3", "D4", "D5"], False), (["A1", "A8", "A29", "A57"], False),
+     (["Baseline", "Middle", "Late", "Week 2"], False)],
+)  # fmt: skip
+def test_uneven_times_in_words_are_warned_of(plan, labels, told):
+    assert any("'visit' holds times such as" in line for line in plan(visits(labels))) == told

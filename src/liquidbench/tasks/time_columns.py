@@ -146,11 +146,85 @@ def may_be_of_clock(column: pl.Series) -> bool:
 
 
 def counts_in_words(column: pl.Series) -> bool:
-    """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
+    """Whether text counts units of time, such as ``Day 0``, ``Day 7``; up to half of its values may have no number."""
     if column.dtype != pl.String:
         return False
-    units = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
-    return len(units) > 1 and all(unit is not None and words.unit_of_time(unit) for unit in units)
+    values = column.drop_nulls().unique()
+    units = values.str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).fill_null(
+        values.str.extract(r"^\d{1,4} ?(?i)((?:day|week|month|year)s?)$", 1)
+    )
+    counts = units.is_not_null()
+    known = all(words.unit_of_time(unit) for unit in units.drop_nulls())
+    others = values.filter(~counts)
+    return counts.sum() > 1 and 2 * counts.sum() >= len(values) and known and not others.str.contains(r"\d").any()
+
+
+_FEWEST_IN_WORDS = 3
+_FEWEST_STEPS = 8
+"""Rows after others of their recordings, all of which stand in alphabetical order by no accident."""
+
+
+@dataclass(frozen=True)
+class InWords:
+    """Numbers that text tells, such as ``Week 12``, ``img_3.png`` or ``Aug``.
+
+    Attributes:
+        numbers: of each row, null where the text has none.
+        around: what stands before and behind the numbers, without blanks and marks; ``month`` for names of months.
+        without: values that have no number.
+    """
+
+    numbers: pl.Series
+    around: str
+    without: tuple[str, ...]
+
+
+def in_words(column: pl.Series) -> InWords | None:
+    """Read text as numbers among the same words; None for other text."""
+    if column.dtype != pl.String:
+        return None
+    values = column.drop_nulls().unique(maintain_order=True)
+    if len(values) < _FEWEST_IN_WORDS:
+        return None
+    if (dates.months_of(values.str.strip_chars(" .")) > 0).all():
+        months = dates.months_of(column.fill_null("").str.strip_chars(" ."))
+        return InWords(months.set(months < 0, None), "month", ())
+    parts = column.str.extract_groups(r"^(?P<before>\D*)(?P<number>\d{1,4})(?P<behind>\D*)$").struct.unnest()
+    around = (parts["before"] + parts["behind"]).str.to_lowercase().str.strip_chars(" _.-#")
+    without = column.filter(parts["number"].is_null()).drop_nulls().unique(maintain_order=True)
+    numbers = parts["number"].cast(pl.Int64)
+    enough = numbers.drop_nulls().n_unique() >= max(_FEWEST_IN_WORDS, len(without))
+    if not enough or around.drop_nulls().n_unique() > 1 or without.str.contains(r"\d").any():
+        return None
+    return InWords(numbers, around.drop_nulls()[0], tuple(without))
+
+
+def alphabetical(column: pl.Series, said: InWords, codes: NDArray[np.int64]) -> tuple[str, str] | None:
+    """Two values in the wrong order of rows that stand in the alphabetical one; None where they do not.
+
+    Args:
+        column: the text.
+        said: its numbers.
+        codes: which recording each row is of.
+    """
+    order = np.argsort(codes, kind="stable")
+    text, numbers = column[order], said.numbers[order].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    same = np.diff(codes[order]) == 0
+    if text.has_nulls() or same.sum() < _FEWEST_STEPS:
+        return None
+    if not any((spelt[1:] > spelt[:-1]).to_numpy()[same].all() for spelt in (text, text.str.to_lowercase())):
+        return None
+    wrong = np.flatnonzero(same & (np.diff(numbers) < 0))
+    return (text[int(wrong[0])], text[int(wrong[0]) + 1]) if len(wrong) else None
+
+
+def unevenly(said: InWords, codes: NDArray[np.int64]) -> bool:
+    """Whether numbers in words go up from row to row of each recording, by steps that vary."""
+    order = np.argsort(codes, kind="stable")
+    numbers = said.numbers[order].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    steps = np.diff(numbers)[np.diff(codes[order]) == 0]
+    steps = steps[~np.isnan(steps)]
+    return len(steps) >= _FEWEST_STEPS and bool((steps > 0).all() and steps.min() < steps.max())
 
 
 def is_elapsed(column: pl.Series) -> bool:

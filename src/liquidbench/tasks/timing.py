@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, correlation, filled_where_it_changes, kind_of_content
@@ -14,6 +15,9 @@ MOST_TEXTS = 10
 """Distinct texts up to which a column that looks like times may be one of categories."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+_UNIT_LETTERS = frozenset("dwhmy")
+_FEWEST_IN_ORDER = 3
+"""Rows of a recording, on average, from which on their alphabetical order is seen."""
 CHANGES_WITH_TIME = 0.9
 """Share of the steps in time with which it changes then; what numbers experiments of equal length changes seldom."""
 
@@ -118,9 +122,9 @@ def _choose(draft: Draft) -> str | None:
                 if name in numbers
                 else f"{values[0]!r} is no number or date"
             )
-            draft.warnings.append(
-                f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
-            )
+            # Of what is empty or text, no time could be made.
+            way = f" (--time {shlex.quote(name)} insists)" * (name in numbers and len(values) > 0)
+            draft.warnings.append(f"{name!r} is named like a time, but {why}; rows count as evenly spaced{way}")
         for name in free:
             if name not in named and name not in text and time_columns.looks_like_dates(draft.frame[name]):
                 some = draft.frame[name].drop_nulls()[0]
@@ -128,11 +132,7 @@ def _choose(draft: Draft) -> str | None:
                     f"{name!r} holds what looks like times, such as {some!r}, and is read as text; rows count as "
                     "evenly spaced (write times as 2024-05-31 13:45:00)"
                 )
-        for name in [name for name in free if name not in named and time_columns.counts_in_words(draft.frame[name])]:
-            draft.warnings.append(
-                f"{name!r} holds times such as {draft.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
-                f"evenly spaced (as numbers alone, --time {shlex.quote(name)} takes them for the time)"
-            )
+        _suspect_words(draft, [name for name in free if name not in named])
         of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
         within = [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
         goes_on = [
@@ -186,6 +186,59 @@ def _choose(draft: Draft) -> str | None:
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
+
+
+def _suspect_words(draft: Draft, free: list[str]) -> None:
+    """Warn of text that tells a time, in whose alphabetical order rows stand, or whose steps are uneven."""
+    for name in free:
+        column = draft.frame[name]
+        said = time_columns.in_words(column)
+        within = _recordings(draft, name, said) if said else []
+        if said and any(_suspect_alphabetical(draft, name, said, key, codes) for key, codes in within):
+            continue
+        unit = said and (words.unit_of_time(said.around) or said.around in _UNIT_LETTERS)
+        uneven = said and unit and any(time_columns.unevenly(said, codes) for _, codes in within)
+        if uneven or time_columns.counts_in_words(column):
+            some = next(value for value in column.drop_nulls() if any(map(str.isdigit, value)))
+            draft.warnings.append(
+                f"{name!r} holds times such as {some!r}, read as text; rows count as evenly spaced (as numbers alone, "
+                f"--time {shlex.quote(name)} takes them for the time)"
+            )
+
+
+def _recordings(draft: Draft, name: str, said: time_columns.InWords) -> list[tuple[tuple[str, ...], NDArray[np.int64]]]:
+    """What may tell recordings apart in which text tells a time, and each row's number of one; none for identifiers."""
+    if words.is_named(name) and not words.is_within(name):
+        return []
+    if draft.key:
+        return [(draft.key, draft.codes())]
+    keys = [(), *((other,) for other in groups.named(draft.frame, draft.target, None) if other != name)]
+    within = [(key, groups.codes(draft.frame, key)) for key in keys]
+    # Without a name for them, recordings may begin where the order does.
+    text = draft.frame[name].fill_null("")
+    falls, back = ((of < of.shift(1)).fill_null(False).to_numpy() for of in (text, said.numbers))
+    within += [((), np.cumsum(falls))] if falls.sum() < back.sum() else []
+    return [(key, codes) for key, codes in within if len(codes) >= _FEWEST_IN_ORDER * (codes.max(initial=0) + 1)]
+
+
+def _suspect_alphabetical(
+    draft: Draft, name: str, said: time_columns.InWords, key: tuple[str, ...], codes: NDArray[np.int64]
+) -> bool:
+    """Warn where rows stand in the alphabetical order of text, and not in that of its numbers; whether they do."""
+    if (wrong := time_columns.alphabetical(draft.frame[name], said, codes)) is None:
+        return False
+    made = f"table[{name!r}].str.extract(r'(\\d+)', expand=False).astype(float)"
+    made = f"pandas.to_datetime(table[{name!r}].str[:3], format='%b').dt.month" if said.around == "month" else made
+    made += ".fillna(0)" * (len(said.without) == 1)
+    others = f", with numbers for {listed(said.without, 4)} too" if len(said.without) > 1 else ""
+    # That it is no number or date says less.
+    draft.warnings = [line for line in draft.warnings if not line.startswith(f"{name!r} is named like a time")]
+    draft.warnings.append(
+        f"rows stand in the alphabetical order of {name!r}{_within(key)}, with {wrong[0]!r} before {wrong[1]!r}, and "
+        f"count so, as evenly spaced; make numbers of it first, in pandas: table[{name!r}] = {made}{others}, and say "
+        f"--time {shlex.quote(name)}"
+    )
+    return True
 
 
 def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
