@@ -281,3 +281,86 @@ def test_words_in_any_order_or_with_zeros_in_front_are_not_warned_of(plan):
 )  # fmt: skip
 def test_uneven_times_in_words_are_warned_of(plan, labels, told):
     assert any("'visit' holds times such as" in line for line in plan(visits(labels))) == told
+
+
+def warnings(lines):
+    return [line for line in lines if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("name", ["countdown", "time_to_go", "match clock", "Restzeit"])
+def test_clocks_that_go_down_are_warned_of(plan, name):
+    left = [f"{minute:02}:{second:02}:00" for minute in range(9, -1, -1) for second in range(58, -1, -2)]
+    lines = plan({name: left})
+    assert any("goes down from row to row" in line for line in warnings(lines))
+    assert not any("sorted by" in line for line in lines if line.startswith("order"))
+    assert not any("goes down" in line for line in plan({name: left[::-1]}))
+
+
+def test_a_clock_of_rows_in_reverse_is_sorted_with_a_warning(plan):
+    shown = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(900, 300, -2)]
+    lines = plan({"Uhrzeit": shown, "time": shown})
+    assert any("goes down from row to row, and rows are sorted by it" in line for line in warnings(lines))
+
+
+def at_new_year(step, before=150, after=200):
+    rows = before + after
+    return [datetime(2021, 1, 1) + (row - before) * step for row in range(rows)]
+
+
+@pytest.mark.parametrize("step", [timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)])
+def test_years_that_are_wrong_by_one_are_warned_of(plan, step):
+    when = at_new_year(step)
+    assert not any("by a year" in line for line in plan({"when_date": when}))
+    old = [moment.replace(year=2020) if moment.year == 2021 and moment.month < 2 else moment for moment in when]
+    (said,) = [line for line in plan({"when_date": old}) if "goes back by a year" in line]
+    assert "line 152, from 2020-12-31" in said and "to 2020-01-01 00:00:00" in said
+    ahead = [moment.replace(year=2022) if moment.year == 2021 else moment for moment in when]
+    lines = plan({"when_date": ahead})
+    assert any("goes ahead by a year in line 152" in line for line in lines)
+    assert any(line.startswith("spans: ") and " of up to 36" in line and " d;" in line for line in lines)
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+@pytest.mark.parametrize("written", ["hour", "clock", "moment"])
+def test_midnights_of_the_day_that_ended(plan, minutes, written):
+    pandas = pytest.importorskip("pandas")
+    minutes = 60 if written == "hour" else minutes
+    when = [datetime(2024, 5, 20) + (1 + row) * timedelta(minutes=minutes) for row in range(600)]
+    days = [moment - timedelta(days=moment.hour + moment.minute == 0) for moment in when]
+    if written == "moment":
+        columns = {"time": [f"{day:%Y-%m-%d %H:%M}" for day in days]}
+    elif written == "clock":
+        columns = {"Datum": [f"{day:%d.%m.%Y}" for day in days], "Uhrzeit": [f"{day:%H:%M}" for day in days]}
+    else:
+        columns = {"date": [f"{day:%Y/%m/%d}" for day in days], "hour": [day.hour for day in days]}
+    with pytest.raises(ValueError, match="midnight is written as the beginning of the day that it ends") as refused:
+        plan(columns)
+    if written == "moment":
+        columns = {"time": [text.replace(" 00:00", " 24:00") for text in columns["time"]]}
+    else:
+        code = str(refused.value).split("in pandas: ")[1].split(". Or say")[0]
+        table = pandas.DataFrame(columns)
+        exec(code, {"table": table})  # noqa: S102
+        columns = table.to_dict("list")
+    assert f"spans: even, {f'{minutes} min' if minutes < 60 else '1 h'}" in plan(columns)
+
+
+@pytest.mark.parametrize("finer", ["timestamp", "valid_time", "Zeitstempel"])
+def test_the_finer_of_two_times_is_taken(plan, finer):
+    when = [datetime(2024, 5, 20) + row * timedelta(minutes=20) for row in range(400)]
+    lines = plan({"date": [moment.date() for moment in when], finer: when})
+    assert any(line.startswith(f"time: column {finer!r}") for line in lines)
+
+
+def test_a_time_of_storing_is_no_finer_time(plan):
+    when = [datetime(2024, 5, 20) + row * timedelta(minutes=20) for row in range(400)]
+    with pytest.raises(ValueError, match="repeat the time of another row with other content, by 'date'"):
+        plan({"date": [moment.date() for moment in when], "import_time": when})
+
+
+def test_insisting_is_offered_where_it_leads_somewhere(plan):
+    numbers = [*np.random.default_rng(9).permutation(300)]
+    (said,) = [line for line in plan({"t [s] of log": [0.5 * number for number in numbers]}) if "insists" in line]
+    assert "--time 't [s] of log' insists" in said
+    for cells in ([f"about {number} past" for number in numbers], [None] * 300):
+        assert not any("insists" in line for line in plan({"time of log": cells}))

@@ -342,12 +342,13 @@ def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
 
 
 def counts_down(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
-    """Whether numbers go down from row to row, as times before the present do.
+    """Whether numbers or clocks go down from row to row, as times before the present do.
 
     Args:
         column: the numbers.
         codes: which recording each row is of, where that is known.
     """
+    column = column.cast(pl.Int64) if column.dtype == pl.Duration else column
     if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
         return False
     steps = np.diff(column.cast(pl.Float64).to_numpy())

@@ -15,6 +15,8 @@ MOST_TEXTS = 10
 """Distinct texts up to which a column that looks like times may be one of categories."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+_FINER, SAME_DAY = 2, 0.95
+"""Times as many distinct ones as dates that a finer time has, and the share of them that is of the date's day."""
 _UNIT_LETTERS = frozenset("dwhmy")
 _FEWEST_IN_ORDER = 3
 """Rows of a recording, on average, from which on their alphabetical order is seen."""
@@ -75,6 +77,7 @@ def _choose(draft: Draft) -> str | None:
         times = []
     named = [name for name in free if words.time_name(name)]
     clocks = [name for name in free if draft.frame[name].dtype == pl.Duration and _looks_like_time(draft, name)]
+    clocks = [name for name in clocks if name in named or not _counts_down(draft, name)]
     numbers = [name for name in named if draft.frame[name].dtype.is_numeric()]
     elapsed = [name for name in free if name not in named and time_columns.is_elapsed(draft.frame[name])]
     like = [name for name in (*numbers, *elapsed) if _looks_like_time(draft, name)]
@@ -91,7 +94,7 @@ def _choose(draft: Draft) -> str | None:
         usable = [name for name in usable if not groups.is_of_identifier(draft.frame, name)] or usable
         # Of several, rows are in the order of the one that they were measured by.
         ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
-        first = first or next((name for name in ordered if name in named), ordered[0])
+        first = first or _finer(draft, next((name for name in ordered if name in named), ordered[0]), usable)
         others = [name for name in times if name != first]
         reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
     elif like:
@@ -133,8 +136,7 @@ def _choose(draft: Draft) -> str | None:
                     "evenly spaced (write times as 2024-05-31 13:45:00)"
                 )
         _suspect_words(draft, [name for name in free if name not in named])
-        of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
-        within = [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
+        within = _within_recordings(draft)
         goes_on = [
             name
             for name in free
@@ -159,16 +161,14 @@ def _choose(draft: Draft) -> str | None:
                 f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
                 f"{shlex.quote(goes_on[0])} takes it for the time)"
             )
-        down = [
-            name
-            for name in free
-            if name not in named and any(time_columns.counts_down(draft.frame[name], codes) for codes in within)
-        ]
+        down = [name for name in free if name not in named and _counts_down(draft, name)]
         if down:
+            clock = draft.frame[down[0]].dtype == pl.Duration
+            way = f"write {'how long it is since the first' if clock else 'it with a minus'}"
             draft.warnings.append(
                 f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
-                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with "
-                f"a minus; if it numbers rows that stand in reverse, --time {shlex.quote(down[0])} sorts them"
+                f"present do; rows count as evenly spaced, in the order of the file. If that is the time, {way}; if it "
+                f"numbers rows that stand in reverse, --time {shlex.quote(down[0])} sorts them"
             )
         _suspect_parts(draft, parts)
         _suspect_order(draft, [name for name in free if name not in (*parts, *goes_on, *down)])
@@ -183,9 +183,42 @@ def _choose(draft: Draft) -> str | None:
         return None
     _check_time(draft, first)
     draft.lines.append(f"time: column {first!r} ({reason})")
+    if draft.frame[first].dtype == pl.Duration and _counts_down(draft, first):
+        draft.warnings.append(
+            f"the clock of {first!r} goes down from row to row, and rows are sorted by it, so that the last come "
+            "first; if it says how much time is left, write how long it is since the first instead"
+        )
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
+
+
+def _finer(draft: Draft, first: str, times: list[str]) -> str:
+    """Of dates, those of the row: where the first repeat, others of which they are the days, or which go up by it."""
+    column = draft.frame[first]
+    if column.is_duplicated().sum() <= dates.few(len(column)):
+        return first
+    for name in times:
+        other = draft.frame[name]
+        named = words.time_name(name) or words.speaks_of_time(name)
+        if not named or words.is_of_handling(name) or other.null_count() > dates.few(len(other)):
+            continue
+        distinct = other.drop_nulls().n_unique() >= _FINER * column.n_unique()
+        of_day = (other.cast(pl.Datetime).dt.date() == column.cast(pl.Datetime)).fill_null(True).mean()
+        goes_up = other.is_sorted() and not other.drop_nulls().is_duplicated().any()
+        if distinct and (goes_up or float(of_day or 0) >= SAME_DAY):  # pyright: ignore[reportArgumentType]
+            return name
+    return first
+
+
+def _within_recordings(draft: Draft) -> list[NDArray[np.int64] | None]:
+    """Each row's number of a recording, by whatever may tell recordings apart; None for the file as one."""
+    of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
+    return [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
+
+
+def _counts_down(draft: Draft, name: str) -> bool:
+    return any(time_columns.counts_down(draft.frame[name], codes) for codes in _within_recordings(draft))
 
 
 def _suspect_words(draft: Draft, free: list[str]) -> None:
@@ -356,6 +389,71 @@ def suspect_figures(draft: Draft) -> None:
                 f"{name!r} is named like a date, but its numbers, such as {column.drop_nulls()[0]}, are read as plain "
                 "numbers; if they are dates, write them as 2024-05-31, else leave it out (--features)"
             )
+
+
+_DAY = 86_400.0
+_YEARS = (365 * _DAY, 366 * _DAY)
+_LONGEST_BESIDE_YEARS = 31 * _DAY
+"""Usual step, in seconds, up to which one of a year, more or less, is no accident."""
+
+
+def suspect_steps(draft: Draft) -> None:
+    """Refuse midnights of the day that ended, and warn of years that are wrong by one, by the order of the rows."""
+    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+        return
+    codes = draft.codes()
+    rows = np.argsort(codes, kind="stable")
+    steps = np.where(np.diff(codes[rows]) == 0, np.diff(draft.times()[rows]), np.nan)
+    if not (steps > 0).any():
+        return
+    usual = float(np.median(steps[steps > 0]))
+    if (steps < 0).any():
+        _refuse_early_midnights(draft, rows, steps, usual)
+    for sign, way in (
+        (1, "goes ahead by a year in {}, as where rows are written with the next year; if so, correct it, or that year "
+         "counts as time that passed"),
+        (-1, "goes back by a year in {}, as where rows of a new year are written with the old one, and rows are sorted "
+         "by it, so that those come first; if so, correct it"),
+    ):  # fmt: skip
+        # In the right year, the row would come as soon after the one before as others do.
+        of_year = [np.abs(sign * steps - year - sign * usual) <= 0.1 * usual for year in _YEARS]
+        places = np.flatnonzero(np.logical_or(*of_year))
+        if usual > _LONGEST_BESIDE_YEARS or not 0 < len(places) <= max(dates.few(len(steps)), 1):
+            continue
+        before, after = (draft.frame[draft.time][int(rows[places[0] + by])] for by in (0, 1))
+        where = f"{draft.at(int(rows[places[0] + 1]))}, from {before} to {after}"
+        draft.warnings.append(f"the time {way.format(where)}")
+
+
+def _refuse_early_midnights(draft: Draft, rows: NDArray[np.int64], steps: NDArray[np.float64], usual: float) -> None:
+    """Refuse times that go back by a day for midnight, which is written as the beginning of the day that it ends."""
+    back = np.flatnonzero(steps < 0)
+    column = draft.frame[draft.time or ""][rows]
+    at, before = column[back + 1], column[back]
+    midnight = (at.dt.truncate("1d") == at) & (before.dt.truncate("1d") == at)
+    later = steps.copy()
+    later[back] += _DAY
+    later[back[back + 1 < len(steps)] + 1] -= _DAY
+    if len(back) < dates.FEWEST_MIDNIGHTS or not midnight.all():
+        return
+    later = later[~np.isnan(later)]
+    if (later <= 0).any() or np.median(later[later > 0]) != usual:
+        return
+    first = int(rows[back[0] + 1])
+    parts = [name for name, joined in draft.found.joined.items() if joined == draft.time]
+    way = "write it as 24:00, or with the date of the day that begins"
+    for part in parts[-1:]:
+        cell = draft.file.frame[part][int(draft.row[first])]
+        if isinstance(cell, int | float) and cell == 0:
+            way = f"write it as 24, in pandas: table[{part!r}] = table[{part!r}].replace(0, 24)"
+        elif isinstance(cell, str) and cell.strip("0:. ") == "":
+            of_day = f"24{cell.lstrip('0') or ':00'}"
+            way = f"write it as {of_day}, in pandas: table[{part!r}] = table[{part!r}].replace({cell!r}, {of_day!r})"
+    draft.refuse(
+        f"midnight is written as the beginning of the day that it ends in {counted(len(back), 'row')}, the first of "
+        f"them {draft.at(first)} ({at[0]} after {before[0]}), so that the time goes back by a day there; {way}. Or say "
+        "--no-time if rows are in order"
+    )
 
 
 def _drop_rows_without_time(draft: Draft) -> None:

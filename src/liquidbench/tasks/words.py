@@ -223,6 +223,12 @@ _OTHER_DATES = frozenset(
     "baujahr graduation expiry expires expiration due deadline lieferdatum".split()
 )
 """Words for dates of whom or of what a row is."""
+_HANDLING = frozenset(
+    "import imported created creation updated update modified changed inserted ingested ingest received receipt stored "
+    "storetime saved uploaded upload exported export processed published issued download downloaded server end ende "
+    "ended until bis fin".split()
+)
+"""Words for times of what was done with a row later, or of its end."""
 _OF_EVENTS = frozenset(
     "sunrise sunset dawn dusk moonrise moonset bedtime wake wakeup peak sonnenaufgang sonnenuntergang".split()
 )
@@ -294,6 +300,11 @@ def is_of_another_date(name: str) -> bool:
         (True, True, False)
     """
     return not _OTHER_DATES.isdisjoint(split(name))
+
+
+def is_of_handling(name: str) -> bool:
+    """Whether a name is that of a time at which a row was written, stored or sent, after it was measured."""
+    return not _HANDLING.isdisjoint(split(name))
 
 
 def is_of_an_event(name: str) -> bool:
