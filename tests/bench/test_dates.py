@@ -265,6 +265,35 @@ def test_day_numbers(first, words):
     assert read(first + np.arange(48) / 24, "weight") is None
 
 
+@pytest.mark.parametrize("first", ["2001-05-01", "2019-11-20", "2023-02-01"])
+@pytest.mark.parametrize("step", [1, 7])
+def test_days_since_1970(first, step):
+    when = pandas.date_range(first, periods=300, freq=f"{step}D")
+    counted = [(moment - pandas.Timestamp(0)).days for moment in when]
+    reading = read(counted, "obs_date")
+    assert_read_as(reading, when)
+    assert "days since 1970, as R counts them" in reading.remarks[0]
+    assert read(counted, "weight") is None
+
+
+def test_cells_of_figures_are_named_as_they_stand():
+    reading = read([10113, 451399, 30113, 20113] * 30, "date")
+    assert reading.question is not None and "'10113'" in reading.question
+
+
+@pytest.mark.parametrize("pattern", ["%d%b%Y", "%d%b%y", "%b%Y", "%d%b%Y:%H:%M:%S", "%d%B%Y %H:%M", "%Y%b%d", "%b%y"])
+def test_months_in_capitals_that_end_in_t_begin_no_clock(pattern):
+    freq = {"%b%Y": "MS", "%b%y": "MS"}.get(pattern, "29h" if "%H" in pattern else "D")
+    when = pandas.date_range("2016-07-01", periods=400 if "d" in pattern else 120, freq=freq)
+    assert_read_as(read([text.upper() for text in written(when, pattern)]), when)
+
+
+@pytest.mark.parametrize("mark", [" / ", " | ", "; "])
+def test_a_mark_between_date_and_clock(mark):
+    when = moments(300)
+    assert_read_as(read(written(when, f"%d.%m.%Y{mark}%H:%M:%S")), when)
+
+
 # Day, month and year
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import table
+from liquidbench.tasks import table, time_columns
 
 
 @pytest.fixture
@@ -133,3 +133,234 @@ def test_counts_are_amounts(tmp_path, name, kind):
     frame = pl.DataFrame({"t": range(300), "x": draws.normal(size=300), name: draws.poisson(4, 300).clip(0, 9)})
     frame.write_csv(tmp_path / "mine.csv")
     assert table.plan({"table": str(tmp_path / "mine.csv"), "target": name}).mapping["kind"] == kind
+
+
+HOURS = [datetime(2023, 11, 20, 3) + timedelta(hours=row) for row in range(500)]
+
+
+@pytest.mark.parametrize("names", [
+    ("Rok", "Miesiac", "Dzien", "Godz"), ("rok", "mesic", "den", "hodina"), ("vuosi", "kk", "pv", "tunti"),
+    ("År", "Månad", "Dag", "Timme"), ("aar", "maaned", "dag", "time"), ("år", "måned", "dag", "Time"),
+    ("ano", "mês", "dia", "hora"), ("年度", "月份", "日", "時"), ("年", "月", "日", "小時"), ("연도", "월", "일", "시"),
+    ("год", "месяц", "день", "час"), ("Year", "Month (1-12)", "Day (1-31)", "Hour (LST)"),
+])  # fmt: skip
+def test_parts_of_a_time_in_other_languages(plan, names):
+    parts = zip(names, ("year", "month", "day", "hour"), strict=True)
+    columns = {name: [getattr(hour, part) for hour in HOURS] for name, part in parts}
+    lines = plan(columns)
+    assert f"time: column {' '.join(names)!r} (the only column of dates)" in lines
+    assert "spans: even, 1 h" in lines
+
+
+@pytest.mark.parametrize(
+    ("date_name", "hour_name"),
+    [("Datum", "Timme"), ("Dato", "Time"), ("Doba", "Godzina"), ("FCT_DT", "FCT_HR"), ("date", "Hour (UTC+01:00)"),
+     ("dia", "Hora")],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", [False, True])
+def test_hours_beside_dates(plan, date_name, hour_name, ending):
+    hours = [hour.hour + ending for hour in HOURS]
+    lines = plan({date_name: [f"{hour:%Y-%m-%d}" for hour in HOURS], hour_name: hours})
+    assert f"time: column '{date_name} {hour_name}' (the only column of dates)" in lines
+    assert "spans: even, 1 h" in lines
+
+
+def test_hours_of_a_zone_in_figures(plan):
+    hours = [f"{hour.hour:02}00" for hour in HOURS]
+    lines = plan({"Day": [f"{hour:%d.%m.%Y}" for hour in HOURS], "Hour (AEST)": hours})
+    assert "spans: even, 1 h" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "per_day", "span"),
+    [("minute_of_day", 1440, "10 min"), ("minutes since midnight", 1440, "6 min"), ("second_of_day", 86_400, "5 min"),
+     ("seconds", 86_400, "30 min"), ("Minute", 1440, "20 min")],
+)  # fmt: skip
+def test_counts_from_midnight_beside_dates(plan, name, per_day, span):
+    step = timedelta(minutes=int(span.split()[0]))
+    when = [datetime(2022, 5, 9) + row * step for row in range(700)]
+    of_day = [
+        (moment - datetime(moment.year, moment.month, moment.day)) // timedelta(days=1 / per_day) for moment in when
+    ]
+    lines = plan({"date": [moment.date() for moment in when], name: of_day})
+    assert f"spans: even, {span}" in lines
+
+
+@pytest.mark.parametrize("among", [4, 12])
+def test_numbered_parts_of_hours(plan, among):
+    when = [datetime(2022, 5, 9) + row * timedelta(minutes=60 // among) for row in range(700)]
+    intervals = [1 + moment.minute * among // 60 for moment in when]
+    hours = [moment.hour + 1 for moment in when]
+    lines = plan({"MKT_DT": [moment.date() for moment in when], "MKT_HR": hours, "MKT_INTERVAL": intervals})
+    assert f"spans: even, {60 // among} min" in lines
+
+
+@pytest.mark.parametrize("name", ["dekad", "Dekade", "decad"])
+def test_thirds_of_months(plan, name):
+    days = [date(2001 + row // 36, 1 + row // 3 % 12, 1 + 10 * (row % 3)) for row in range(36 * 8)]
+    by_month = {"year": [day.year for day in days], "month": [day.month for day in days], name: [1, 2, 3] * 96}
+    by_year = {"year": [day.year for day in days], name: [*range(1, 37)] * 8}
+    for columns in (by_month, by_year):
+        assert "spans: uneven, 8 to 11 d, median 10; models are told the time between rows" in plan(columns)
+
+
+@pytest.mark.parametrize("name", ["Lauf", "prueba", "trial_block"])
+def test_what_numbers_experiments_of_equal_length_is_no_copy_of_the_time(plan, name):
+    rows, count = 30, 20
+    when = [
+        datetime(2024, 2, 1, 8) + timedelta(days=day, seconds=10 * row) for day in range(count) for row in range(rows)
+    ]
+    lines = plan({name: np.repeat(np.arange(1, count + 1), rows), "time": when})
+    assert not any("says the same as the time" in line for line in lines)
+    assert any(repr(name) in line for line in lines if line.startswith(("group: column", "warning: the rows of each")))
+    minutes = [(moment - when[0]).total_seconds() / 60 for moment in when]
+    assert any("'m' says the same as the time" in line for line in plan({"m": minutes, "time": when}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["season", "Schicht", "shift", "weekday", "dow", "Halbjahr", "dekad", "SP", "slot", "half_hour", "minute_of_day",
+     "lead_min", "OPR_HR", "Hour (PST)", "Timme", "settlement_period", "lead_hours", "hodina"],
+)  # fmt: skip
+def test_columns_that_may_say_when_on_a_day_a_row_was(name):
+    assert time_columns.may_be_of_clock(pl.Series(name, [1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", ["leader", "lead", "station", "patient", "temperature", "model", "block", "valve"])
+def test_columns_that_say_nothing_of_when(name):
+    assert not time_columns.may_be_of_clock(pl.Series(name, [1, 2, 3]))
+
+
+def visits(labels, subjects=12, name="visit"):
+    return {"patient": [f"P{subject}" for subject in range(subjects) for _ in labels], name: [*labels] * subjects}
+
+
+LABELS = {
+    "weeks": ["Baseline", *(f"Week {week}" for week in (1, 2, 4, 8, 16))],
+    "letters": [f"D{day}" for day in (1, 3, 8, 15, 22)],
+    "months": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul"],
+    "long months": ["March", "April", "May", "June", "July"],
+    "files": [f"scan-{number}.tif" for number in range(1, 15)],
+    "units behind": [f"{months} months" for months in (3, 6, 9, 12, 24)],
+    "several words": ["Screening", "Baseline", *(f"V{visit}" for visit in range(1, 13))],
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_rows_in_alphabetical_order_are_warned_of(plan, labels):
+    def said(of):
+        return [line for line in plan(visits(of)) if "alphabetical order of 'visit'" in line]
+
+    assert not said(labels)
+    (line,) = said(sorted(labels))
+    assert "within a value of 'patient'" in line
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(visits(sorted(labels)))
+    code = line.split("in pandas: ")[1].split(", with numbers")[0].split(", and say")[0]
+    exec(code, {"pandas": pandas, "table": table})  # noqa: S102
+    one = table["visit"][: len(labels)].tolist()
+    in_order = [labels[row] for row in range(len(labels))]
+    without = len([label for label in labels if not any(map(str.isdigit, label))])
+    if without in (0, 1) or "months" in line or labels[0] in ("Jan", "March"):
+        assert [sorted(labels)[row] for row in np.argsort(one, kind="stable")] == in_order
+
+
+def test_words_in_any_order_or_with_zeros_in_front_are_not_warned_of(plan):
+    draws = np.random.default_rng(8)
+    labels = [f"Week {week}" for week in range(1, 13)]
+    mixed = visits(labels) | {"visit": [str(one) for _ in range(12) for one in draws.permutation(labels)]}
+    padded = visits([f"run {number:02}" for number in range(1, 13)])
+    assert not any("alphabetical" in line for columns in (mixed, padded) for line in plan(columns))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [(["Baseline", "Month 1", "Month 3", "Month 6", "Month 12"], True), (["D1", "D8", "D29", "D57"], True),
+     (["D1", "D2", "D3", "D4", "D5"], False), (["A1", "A8", "A29", "A57"], False),
+     (["Baseline", "Middle", "Late", "Week 2"], False)],
+)  # fmt: skip
+def test_uneven_times_in_words_are_warned_of(plan, labels, told):
+    assert any("'visit' holds times such as" in line for line in plan(visits(labels))) == told
+
+
+def warnings(lines):
+    return [line for line in lines if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("name", ["countdown", "time_to_go", "match clock", "Restzeit"])
+def test_clocks_that_go_down_are_warned_of(plan, name):
+    left = [f"{minute:02}:{second:02}:00" for minute in range(9, -1, -1) for second in range(58, -1, -2)]
+    lines = plan({name: left})
+    assert any("goes down from row to row" in line for line in warnings(lines))
+    assert not any("sorted by" in line for line in lines if line.startswith("order"))
+    assert not any("goes down" in line for line in plan({name: left[::-1]}))
+
+
+def test_a_clock_of_rows_in_reverse_is_sorted_with_a_warning(plan):
+    shown = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(900, 300, -2)]
+    lines = plan({"Uhrzeit": shown, "time": shown})
+    assert any("goes down from row to row, and rows are sorted by it" in line for line in warnings(lines))
+
+
+def at_new_year(step, before=150, after=200):
+    rows = before + after
+    return [datetime(2021, 1, 1) + (row - before) * step for row in range(rows)]
+
+
+@pytest.mark.parametrize("step", [timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)])
+def test_years_that_are_wrong_by_one_are_warned_of(plan, step):
+    when = at_new_year(step)
+    assert not any("by a year" in line for line in plan({"when_date": when}))
+    old = [moment.replace(year=2020) if moment.year == 2021 and moment.month < 2 else moment for moment in when]
+    (said,) = [line for line in plan({"when_date": old}) if "goes back by a year" in line]
+    assert "line 152, from 2020-12-31" in said and "to 2020-01-01 00:00:00" in said
+    ahead = [moment.replace(year=2022) if moment.year == 2021 else moment for moment in when]
+    lines = plan({"when_date": ahead})
+    assert any("goes ahead by a year in line 152" in line for line in lines)
+    assert any(line.startswith("spans: ") and " of up to 36" in line and " d;" in line for line in lines)
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+@pytest.mark.parametrize("written", ["hour", "clock", "moment"])
+def test_midnights_of_the_day_that_ended(plan, minutes, written):
+    pandas = pytest.importorskip("pandas")
+    minutes = 60 if written == "hour" else minutes
+    when = [datetime(2024, 5, 20) + (1 + row) * timedelta(minutes=minutes) for row in range(600)]
+    days = [moment - timedelta(days=moment.hour + moment.minute == 0) for moment in when]
+    if written == "moment":
+        columns = {"time": [f"{day:%Y-%m-%d %H:%M}" for day in days]}
+    elif written == "clock":
+        columns = {"Datum": [f"{day:%d.%m.%Y}" for day in days], "Uhrzeit": [f"{day:%H:%M}" for day in days]}
+    else:
+        columns = {"date": [f"{day:%Y/%m/%d}" for day in days], "hour": [day.hour for day in days]}
+    with pytest.raises(ValueError, match="midnight is written as the beginning of the day that it ends") as refused:
+        plan(columns)
+    if written == "moment":
+        columns = {"time": [text.replace(" 00:00", " 24:00") for text in columns["time"]]}
+    else:
+        code = str(refused.value).split("in pandas: ")[1].split(". Or say")[0]
+        table = pandas.DataFrame(columns)
+        exec(code, {"table": table})  # noqa: S102
+        columns = table.to_dict("list")
+    assert f"spans: even, {f'{minutes} min' if minutes < 60 else '1 h'}" in plan(columns)
+
+
+@pytest.mark.parametrize("finer", ["timestamp", "valid_time", "Zeitstempel"])
+def test_the_finer_of_two_times_is_taken(plan, finer):
+    when = [datetime(2024, 5, 20) + row * timedelta(minutes=20) for row in range(400)]
+    lines = plan({"date": [moment.date() for moment in when], finer: when})
+    assert any(line.startswith(f"time: column {finer!r}") for line in lines)
+
+
+def test_a_time_of_storing_is_no_finer_time(plan):
+    when = [datetime(2024, 5, 20) + row * timedelta(minutes=20) for row in range(400)]
+    with pytest.raises(ValueError, match="repeat the time of another row with other content, by 'date'"):
+        plan({"date": [moment.date() for moment in when], "import_time": when})
+
+
+def test_insisting_is_offered_where_it_leads_somewhere(plan):
+    numbers = [*np.random.default_rng(9).permutation(300)]
+    (said,) = [line for line in plan({"t [s] of log": [0.5 * number for number in numbers]}) if "insists" in line]
+    assert "--time 't [s] of log' insists" in said
+    for cells in ([f"about {number} past" for number in numbers], [None] * 300):
+        assert not any("insists" in line for line in plan({"time of log": cells}))

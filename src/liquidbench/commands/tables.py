@@ -177,7 +177,7 @@ def _description(task: "Task", lines: Sequence[str]) -> list[str]:
     return [
         *(line for line in lines if line not in warned),
         f"predicted: {task.description} ({target}{_in_unit(task.target_unit)})",
-        f"time: in units of {task.time_unit}; a time span of 1 is {task.timespan_unit:g} of these",
+        f"time: in {task.time_unit}; a time span of 1 is {task.timespan_unit:g} of these",
         f"inputs: {len(task.features)} ({inputs})",
         "splits:",
         *parts,

@@ -99,7 +99,7 @@ _FORMS = {
     "quarter in front": r"(?P<quarter>[1-4])[Qq][-/.: ]?(?P<year>\d{4})",
     "half": r"(?P<year>\d{4})[-/.: ]?[HhSs](?P<half>[12])",
     "half year": r"[HhSs](?P<half>[12])[-/.: ]*(?P<year>\d{4}|'\d{2})",
-    "run together": r"(?P<a>\d{2})(?P<mark>)(?P<b>\d{2})(?P<c>\d{4}|\d{2})",
+    "run together": r"(?P<a>\d{2})(?P<mark>)(?P<b>\d{2})(?P<again>)(?P<c>\d{4}|\d{2})",
 }
 _FORMS = {
     form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
@@ -145,6 +145,7 @@ _PLAINER = (
     ),
     (r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T])(\d{1,2})(?:[.]| ?[hH] ?)(\d{2})$", "$1$2:$3", ""),
     (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
+    (r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*[/|;]\s*(\d{1,2}:\d{2}.*)$", "$1 $2", ""),
     (
         r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
         "$1 $4 $2$3",
@@ -168,6 +169,8 @@ _DAY_COUNTS = {
     "MATLAB's day numbers": (690_000, 770_000, -719_529),
     "Julian dates": (2_400_000.5, 2_500_000, -2_440_587.5),
 }
+_DAYS_SINCE_1970 = (10_000, 22_000)
+"""Days since 1970 of 1997 to 2030. A spreadsheet's day numbers of this size are of 1927 to 1960."""
 
 
 FEWEST_MIDNIGHTS = 3
@@ -543,6 +546,8 @@ def _in_words_and_figures(
 
 def _halves(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The date in each cell, and the clock after it, which may be empty."""
+    # SAS writes months in capitals: the T of 01OCT2022 begins no clock.
+    text = text.str.replace(r"(\p{L})T([0-9])", "${1}t$2")
     at = text.str.find(_BEGINNING).fill_null(1_000)
     halves = pl.select(pl.lit(text).str.head(at).alias("date"), pl.lit(text).str.slice(at).alias("clock"))
     return halves["date"].str.strip_chars_end(), halves["clock"]
@@ -1079,6 +1084,13 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
         )
         return Reading(column, question=question)
     if unit is None and words.speaks_of_dates(name):
+        if whole and _count_days(column):
+            dates = (column.cast(pl.Int64) * DAY).cast(pl.Datetime("us")).alias(name)
+            remark = (
+                f"file: {name!r} read as days since 1970, as R counts them, {_range(dates)}; days counted from "
+                "elsewhere, as from 1960 (SAS, Stata) or by a spreadsheet, have the same spans"
+            )
+            return Reading(dates, remarks=(remark,), local=True)
         for what, (least, most, origin) in _DAY_COUNTS.items():
             if least <= low and high <= most:
                 dates = ((column.cast(pl.Float64) + origin) * DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
@@ -1094,6 +1106,16 @@ NO_ACCIDENT = 25
 """Distinct numbers that all have the form of a date or clock by no accident: of seconds since 1970, 24 in a row may."""
 _MONTH = "(?:0[1-9]|1[0-2])"
 _DAY_OF_MONTH = "(?:0[1-9]|[12][0-9]|3[01])"
+
+
+def _count_days(column: pl.Series) -> bool:
+    """Whether numbers are days since 1970 of 1997 to 2030 that go on by days, weeks or months."""
+    if not column.dtype.is_numeric():
+        return False
+    known = column.drop_nulls().cast(pl.Float64).to_numpy()
+    steps = np.abs(np.diff(known))
+    inside = (known >= _DAYS_SINCE_1970[0]) & (known <= _DAYS_SINCE_1970[1]) & (known % 1 == 0)
+    return bool(inside.all() and (steps > 0).any() and np.median(steps[steps > 0]) <= 31)
 
 
 def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Reading | None:
@@ -1126,8 +1148,11 @@ def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Re
     for written, form in attempts:
         if form == "year month" and not written.str.contains("^(?:1[6-9]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])$").all():
             continue
-        reading = _in_words_and_figures(written, written, at, order, (form,))
+        reading = _in_words_and_figures(text, written, at, order, (form,))
         if reading is None or (reading.question and (form != "run together" or not words.speaks_of_dates(column.name))):
+            continue
+        # Counted from 1970, days of some years are months, days and years that leap.
+        if (reading.question or text.n_unique() >= NO_ACCIDENT) and _count_days(column):
             continue
         how = {"year month": "YYYYMM", "day of year": "YYYYDDD", "compact": "YYYYMMDDHHMMSSFFF"[:longest]}
         remark = f"file: {column.name!r} read as dates written as {how.get(form, 'figures run together')}"

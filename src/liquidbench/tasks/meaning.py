@@ -38,6 +38,7 @@ class Meaning(Draft):
         recordings.drop_identifiers(self)
         timing.drop_copies(self)
         timing.suspect_figures(self)
+        timing.suspect_steps(self)
         recordings.put_in_order(self)
         features.choose(self)
 

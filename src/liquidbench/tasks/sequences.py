@@ -32,6 +32,8 @@ SHARES = ((0.6, 0.2), (0.6, 0.25), (0.6, 0.15), (0.5, 0.25), (0.5, 0.3), (0.5, 0
 DEAL = ("train", "validation", "test", "train", "train")
 
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_MANY = 5_000
+"""Units from which on a span is said in a larger one."""
 
 
 class Sequences:
@@ -158,16 +160,17 @@ class Sequences:
         # A few odd spans are jitter, unless they are gaps.
         odd = np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01
         gaps = int(np.sum(spans > GAP * median)) if median else 0
+        longest = _said(spans.max(initial=0.0) / scale, unit)
+        its = "" if longest.endswith(f" {unit}") else f" {unit}"
         if odd:
             self.meaning.lines.append(
-                f"spans: uneven, {spans.min() / scale:.4g} to {spans.max() / scale:.4g} {unit}, median "
-                f"{median / scale:.4g}; models are told the time between rows"
+                f"spans: uneven, {spans.min() / scale:.4g}{its} to {longest}, median {median / scale:.4g}{its}; models "
+                "are told the time between rows"
             )
         elif gaps:
             self.meaning.lines.append(
-                f"spans: {median / scale:.4g} {unit}, but for {counted(gaps, 'gap')} of up to "
-                f"{spans.max() / scale:.4g} "
-                f"{unit}; models are told the time between rows"
+                f"spans: {median / scale:.4g} {unit}, but for {counted(gaps, 'gap')} of up to {longest}; models are "
+                "told the time between rows"
             )
         else:
             self.meaning.lines.append(f"spans: even, {median / scale:.4g} {unit}")
@@ -399,6 +402,15 @@ class Sequences:
             return "balanced_accuracy"
         self.meaning.lines.append("metric: accuracy")
         return "accuracy"
+
+
+def _said(span: float, unit: str) -> str:
+    """A span in its unit, or, where it has many digits in that, in a larger one."""
+    if span >= _MANY and unit in _SECONDS:
+        seconds = span * _SECONDS[unit]
+        unit = next(larger for larger in ("d", "h", "min") if seconds >= _SECONDS[larger])
+        span = seconds / _SECONDS[unit]
+    return f"{span:.4g} {unit}"
 
 
 def known_targets(recordings: list[Recording], per: str) -> NDArray[Any]:

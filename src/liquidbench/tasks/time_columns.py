@@ -146,11 +146,85 @@ def may_be_of_clock(column: pl.Series) -> bool:
 
 
 def counts_in_words(column: pl.Series) -> bool:
-    """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
+    """Whether text counts units of time, such as ``Day 0``, ``Day 7``; up to half of its values may have no number."""
     if column.dtype != pl.String:
         return False
-    units = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
-    return len(units) > 1 and all(unit is not None and words.unit_of_time(unit) for unit in units)
+    values = column.drop_nulls().unique()
+    units = values.str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).fill_null(
+        values.str.extract(r"^\d{1,4} ?(?i)((?:day|week|month|year)s?)$", 1)
+    )
+    counts = units.is_not_null()
+    known = all(words.unit_of_time(unit) for unit in units.drop_nulls())
+    others = values.filter(~counts)
+    return counts.sum() > 1 and 2 * counts.sum() >= len(values) and known and not others.str.contains(r"\d").any()
+
+
+_FEWEST_IN_WORDS = 3
+_FEWEST_STEPS = 8
+"""Rows after others of their recordings, all of which stand in alphabetical order by no accident."""
+
+
+@dataclass(frozen=True)
+class InWords:
+    """Numbers that text tells, such as ``Week 12``, ``img_3.png`` or ``Aug``.
+
+    Attributes:
+        numbers: of each row, null where the text has none.
+        around: what stands before and behind the numbers, without blanks and marks; ``month`` for names of months.
+        without: values that have no number.
+    """
+
+    numbers: pl.Series
+    around: str
+    without: tuple[str, ...]
+
+
+def in_words(column: pl.Series) -> InWords | None:
+    """Read text as numbers among the same words; None for other text."""
+    if column.dtype != pl.String:
+        return None
+    values = column.drop_nulls().unique(maintain_order=True)
+    if len(values) < _FEWEST_IN_WORDS:
+        return None
+    if (dates.months_of(values.str.strip_chars(" .")) > 0).all():
+        months = dates.months_of(column.fill_null("").str.strip_chars(" ."))
+        return InWords(months.set(months < 0, None), "month", ())
+    parts = column.str.extract_groups(r"^(?P<before>\D*)(?P<number>\d{1,4})(?P<behind>\D*)$").struct.unnest()
+    around = (parts["before"] + parts["behind"]).str.to_lowercase().str.strip_chars(" _.-#")
+    without = column.filter(parts["number"].is_null()).drop_nulls().unique(maintain_order=True)
+    numbers = parts["number"].cast(pl.Int64)
+    enough = numbers.drop_nulls().n_unique() >= max(_FEWEST_IN_WORDS, len(without))
+    if not enough or around.drop_nulls().n_unique() > 1 or without.str.contains(r"\d").any():
+        return None
+    return InWords(numbers, around.drop_nulls()[0], tuple(without))
+
+
+def alphabetical(column: pl.Series, said: InWords, codes: NDArray[np.int64]) -> tuple[str, str] | None:
+    """Two values in the wrong order of rows that stand in the alphabetical one; None where they do not.
+
+    Args:
+        column: the text.
+        said: its numbers.
+        codes: which recording each row is of.
+    """
+    order = np.argsort(codes, kind="stable")
+    text, numbers = column[order], said.numbers[order].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    same = np.diff(codes[order]) == 0
+    if text.has_nulls() or same.sum() < _FEWEST_STEPS:
+        return None
+    if not any((spelt[1:] > spelt[:-1]).to_numpy()[same].all() for spelt in (text, text.str.to_lowercase())):
+        return None
+    wrong = np.flatnonzero(same & (np.diff(numbers) < 0))
+    return (text[int(wrong[0])], text[int(wrong[0]) + 1]) if len(wrong) else None
+
+
+def unevenly(said: InWords, codes: NDArray[np.int64]) -> bool:
+    """Whether numbers in words go up from row to row of each recording, by steps that vary."""
+    order = np.argsort(codes, kind="stable")
+    numbers = said.numbers[order].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    steps = np.diff(numbers)[np.diff(codes[order]) == 0]
+    steps = steps[~np.isnan(steps)]
+    return len(steps) >= _FEWEST_STEPS and bool((steps > 0).all() and steps.min() < steps.max())
 
 
 def is_elapsed(column: pl.Series) -> bool:
@@ -268,12 +342,13 @@ def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
 
 
 def counts_down(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
-    """Whether numbers go down from row to row, as times before the present do.
+    """Whether numbers or clocks go down from row to row, as times before the present do.
 
     Args:
         column: the numbers.
         codes: which recording each row is of, where that is known.
     """
+    column = column.cast(pl.Int64) if column.dtype == pl.Duration else column
     if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
         return False
     steps = np.diff(column.cast(pl.Float64).to_numpy())
@@ -333,15 +408,14 @@ def _join(
             found.frame = frame = frame.with_columns(clock)
             found.doubts.pop(clock.name, None)
             clocks = [clock.name]
-        if (
-            not clocks
-            and repeated
-            and "hour" not in roles
-            and (of_day := _periods_of_day(frame, days[0], kept | whole))
-        ):
-            found.frame = frame = frame.with_columns(of_day[0])
-            found.remarks.append(of_day[1])
-            clocks = [of_day[0].name]
+        if not clocks and repeated and "hour" not in roles:
+            roles |= _beside(frame, days, kept | whole)
+        if not clocks and repeated and "hour" not in roles:
+            of_day = _from_midnight(frame, days[0], kept | whole) or _periods_of_day(frame, days[0], kept | whole)
+            if of_day is not None:
+                found.frame = frame = frame.with_columns(of_day[0])
+                found.remarks.append(of_day[1])
+                clocks = [of_day[0].name]
         parts = [days[0]]
         if clocks:
             parts.append(clocks[0])
@@ -351,6 +425,7 @@ def _join(
         finest = next((finer for finer in _BELOW_YEAR if all(part in roles for part in finer)), ())
         parts = [roles[part] for part in ("year", *finest)]
         if finest in _WHOLE_DAYS:
+            roles = roles if clocks or "hour" in roles else roles | _beside(frame, parts, kept | whole)
             parts += clocks[:1] or _down_from(roles, "hour")
     else:
         if "month" not in roles and not dated and _join_days(found, at, roles, clocks, time, kept, whole):
@@ -378,6 +453,10 @@ def _join(
         later = (month < begins).cast(pl.Int64) if year in found.years else -(month >= begins).cast(pl.Int64)
         frame = frame.with_columns(_numbers_of(frame[year], "year").cast(pl.Int64) + later)
     joined, bad, short = _sum_of_parts(frame, parts, part_of)
+    finer = _equal_parts(frame, joined, part_of.get(parts[-1], ""), kept | whole | set(parts))
+    if finer is not None:
+        parts, joined = [*parts, finer[0]], finer[1]
+        found.remarks.append(finer[2])
     known = joined.null_count() < len(joined)
     if not known:
         return
@@ -872,6 +951,71 @@ def _periods_of_day(frame: pl.DataFrame, day: str, kept: set[str]) -> tuple[pl.S
     return None
 
 
+def _beside(frame: pl.DataFrame, parts: list[str], kept: set[str]) -> dict[str, str]:
+    """The hours of dates in `parts`: by name the same owner's, or hours of whole days under the name of a clock."""
+    owner = words.split(parts[0])[:-1]
+    for name in frame.columns:
+        column = frame[name]
+        if name in kept or name in parts or not column.dtype.is_numeric() or not _fits(column, "hour"):
+            continue
+        same = bool(owner) and any(
+            list(its) == owner and words.is_part_named("hour", bare) for its, bare in words.with_owners(name)
+        )
+        whole = column.n_unique() == 24 and words.may_be_clock(name) and frame.select(*parts, name).is_unique().all()
+        if same or whole:
+            return {"hour": name}
+    return {}
+
+
+def _from_midnight(frame: pl.DataFrame, day: str, kept: set[str]) -> tuple[pl.Series, str] | None:
+    """Numbers that count from midnight, as the time since then, and that in words.
+
+    Their name says so, or it is that of minutes or seconds, and they go up through each whole day.
+    """
+    for name in frame.columns:
+        column, plain = frame[name], words.may_go_on(name)
+        unit = words.counts_from_midnight(name) or {"minute": "min", "second": "s"}.get(plain or "")
+        if unit is None or name in kept or not column.dtype.is_numeric() or column.null_count() == len(column):
+            continue
+        of_day = (column.cast(pl.Float64) * (_NANOSECONDS[unit] // 1000)).round().cast(pl.Int64)
+        through = plain is None or int(of_day.max() or 0) >= _THROUGH * DAY  # pyright: ignore[reportArgumentType]
+        if through and ((of_day >= 0) & (of_day <= DAY)).all() and frame.select(day, name).is_unique().all():
+            return of_day.cast(pl.Duration("us")), f"file: {name!r} counts {_FROM_MIDNIGHT[unit]} from midnight"
+    return None
+
+
+_THROUGH = 0.9
+"""Share of a day up to which numbers under the name of a unit go where they count from midnight."""
+_THIRDS_IN_YEAR = 36
+_FROM_MIDNIGHT = {"min": "minutes", "s": "seconds"}
+_PARTS_OF = {"hour": frozenset((2, 4, 6, 12, 60)), "month": frozenset((3,))}
+"""Into how many equal parts an hour or a month may be divided."""
+
+
+def _equal_parts(frame: pl.DataFrame, times: pl.Series, part: str, used: set[str]) -> tuple[str, pl.Series, str] | None:
+    """What numbers the equal parts of each hour or month, the times with them, and that in words.
+
+    A month's thirds begin on its days 1, 11 and 21.
+    """
+    if part not in _PARTS_OF or not times.is_duplicated().any():
+        return None
+    divides = words.divides_months if part == "month" else words.may_divide_days
+    for name in frame.columns:
+        numbers = frame[name]
+        named = any(divides(bare) for _, bare in words.with_owners(name))
+        if name in used or not named or not numbers.dtype.is_integer() or numbers.has_nulls():
+            continue
+        first, last = int(numbers.min() or 0), int(numbers.max() or 0)  # pyright: ignore[reportArgumentType]
+        among = last - first + 1
+        if first not in (0, 1) or among not in _PARTS_OF[part] or numbers.n_unique() != among:
+            continue
+        length = 10 * DAY if part == "month" else DAY // 24 // among
+        said = "days 1, 11 and 21 of each month" if part == "month" else f"{among} parts of each hour"
+        finer = times + ((numbers.cast(pl.Int64) - first) * length).cast(pl.Duration("us"))
+        return name, finer, f"file: {name!r} numbers {said}"
+    return None
+
+
 def _sum_of_parts(
     frame: pl.DataFrame, parts: list[str], part_of: dict[str, str]
 ) -> tuple[pl.Series, NDArray[np.int64], bool]:
@@ -907,6 +1051,8 @@ def _sum_of_parts(
             days = (
                 dates.calendar_days(year, (whole["period"] - 1) * 12 // among + 1, ones)[0]
                 if 12 % among == 0
+                else dates.calendar_days(year, (whole["period"] + 2) // 3, (whole["period"] - 1) % 3 * 10 + 1)[0]
+                if among == _THIRDS_IN_YEAR
                 else days + (whole["period"] - 1) * length // among
             )
         if "week" in whole:

@@ -15,6 +15,13 @@ MOST_TEXTS = 10
 """Distinct texts up to which a column that looks like times may be one of categories."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+_FINER, SAME_DAY = 2, 0.95
+"""Times as many distinct ones as dates that a finer time has, and the share of them that is of the date's day."""
+_UNIT_LETTERS = frozenset("dwhmy")
+_FEWEST_IN_ORDER = 3
+"""Rows of a recording, on average, from which on their alphabetical order is seen."""
+CHANGES_WITH_TIME = 0.9
+"""Share of the steps in time with which it changes then; what numbers experiments of equal length changes seldom."""
 
 
 def choose(draft: Draft) -> None:
@@ -70,6 +77,7 @@ def _choose(draft: Draft) -> str | None:
         times = []
     named = [name for name in free if words.time_name(name)]
     clocks = [name for name in free if draft.frame[name].dtype == pl.Duration and _looks_like_time(draft, name)]
+    clocks = [name for name in clocks if name in named or not _counts_down(draft, name)]
     numbers = [name for name in named if draft.frame[name].dtype.is_numeric()]
     elapsed = [name for name in free if name not in named and time_columns.is_elapsed(draft.frame[name])]
     like = [name for name in (*numbers, *elapsed) if _looks_like_time(draft, name)]
@@ -86,7 +94,7 @@ def _choose(draft: Draft) -> str | None:
         usable = [name for name in usable if not groups.is_of_identifier(draft.frame, name)] or usable
         # Of several, rows are in the order of the one that they were measured by.
         ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
-        first = first or next((name for name in ordered if name in named), ordered[0])
+        first = first or _finer(draft, next((name for name in ordered if name in named), ordered[0]), usable)
         others = [name for name in times if name != first]
         reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
     elif like:
@@ -117,9 +125,9 @@ def _choose(draft: Draft) -> str | None:
                 if name in numbers
                 else f"{values[0]!r} is no number or date"
             )
-            draft.warnings.append(
-                f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
-            )
+            # Of what is empty or text, no time could be made.
+            way = f" (--time {shlex.quote(name)} insists)" * (name in numbers and len(values) > 0)
+            draft.warnings.append(f"{name!r} is named like a time, but {why}; rows count as evenly spaced{way}")
         for name in free:
             if name not in named and name not in text and time_columns.looks_like_dates(draft.frame[name]):
                 some = draft.frame[name].drop_nulls()[0]
@@ -127,13 +135,8 @@ def _choose(draft: Draft) -> str | None:
                     f"{name!r} holds what looks like times, such as {some!r}, and is read as text; rows count as "
                     "evenly spaced (write times as 2024-05-31 13:45:00)"
                 )
-        for name in [name for name in free if name not in named and time_columns.counts_in_words(draft.frame[name])]:
-            draft.warnings.append(
-                f"{name!r} holds times such as {draft.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
-                f"evenly spaced (as numbers alone, --time {shlex.quote(name)} takes them for the time)"
-            )
-        of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
-        within = [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
+        _suspect_words(draft, [name for name in free if name not in named])
+        within = _within_recordings(draft)
         goes_on = [
             name
             for name in free
@@ -160,16 +163,14 @@ def _choose(draft: Draft) -> str | None:
                 f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
                 f"{shlex.quote(goes_on[0])} takes it for the time)"
             )
-        down = [
-            name
-            for name in free
-            if name not in named and any(time_columns.counts_down(draft.frame[name], codes) for codes in within)
-        ]
+        down = [name for name in free if name not in named and _counts_down(draft, name)]
         if down:
+            clock = draft.frame[down[0]].dtype == pl.Duration
+            way = f"write {'how long it is since the first' if clock else 'it with a minus'}"
             draft.warnings.append(
                 f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
-                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with "
-                f"a minus; if it numbers rows that stand in reverse, --time {shlex.quote(down[0])} sorts them"
+                f"present do; rows count as evenly spaced, in the order of the file. If that is the time, {way}; if it "
+                f"numbers rows that stand in reverse, --time {shlex.quote(down[0])} sorts them"
             )
         _suspect_parts(draft, parts)
         _suspect_order(draft, [name for name in free if name not in (*parts, *goes_on, *down)])
@@ -184,6 +185,11 @@ def _choose(draft: Draft) -> str | None:
         return None
     _check_time(draft, first)
     draft.lines.append(f"time: column {first!r} ({reason})")
+    if draft.frame[first].dtype == pl.Duration and _counts_down(draft, first):
+        draft.warnings.append(
+            f"the clock of {first!r} goes down from row to row, and rows are sorted by it, so that the last come "
+            "first; if it says how much time is left, write how long it is since the first instead"
+        )
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
@@ -196,6 +202,87 @@ def _steps_evenly(column: pl.Series, codes: NDArray[np.int64] | None) -> bool:
     steps = np.diff(column.cast(pl.Float64).to_numpy())
     steps = steps if codes is None else steps[np.diff(codes) == 0]
     return bool(len(steps) and steps[0] > 0 and (steps == steps[0]).all())
+
+
+def _finer(draft: Draft, first: str, times: list[str]) -> str:
+    """Of dates, those of the row: where the first repeat, others of which they are the days, or which go up by it."""
+    column = draft.frame[first]
+    if column.is_duplicated().sum() <= dates.few(len(column)):
+        return first
+    for name in times:
+        other = draft.frame[name]
+        named = words.time_name(name) or words.speaks_of_time(name)
+        if not named or words.is_of_handling(name) or other.null_count() > dates.few(len(other)):
+            continue
+        distinct = other.drop_nulls().n_unique() >= _FINER * column.n_unique()
+        of_day = (other.cast(pl.Datetime).dt.date() == column.cast(pl.Datetime)).fill_null(True).mean()
+        goes_up = other.is_sorted() and not other.drop_nulls().is_duplicated().any()
+        if distinct and (goes_up or float(of_day or 0) >= SAME_DAY):  # pyright: ignore[reportArgumentType]
+            return name
+    return first
+
+
+def _within_recordings(draft: Draft) -> list[NDArray[np.int64] | None]:
+    """Each row's number of a recording, by whatever may tell recordings apart; None for the file as one."""
+    of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
+    return [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
+
+
+def _counts_down(draft: Draft, name: str) -> bool:
+    return any(time_columns.counts_down(draft.frame[name], codes) for codes in _within_recordings(draft))
+
+
+def _suspect_words(draft: Draft, free: list[str]) -> None:
+    """Warn of text that tells a time, in whose alphabetical order rows stand, or whose steps are uneven."""
+    for name in free:
+        column = draft.frame[name]
+        said = time_columns.in_words(column)
+        within = _recordings(draft, name, said) if said else []
+        if said and any(_suspect_alphabetical(draft, name, said, key, codes) for key, codes in within):
+            continue
+        unit = said and (words.unit_of_time(said.around) or said.around in _UNIT_LETTERS)
+        uneven = said and unit and any(time_columns.unevenly(said, codes) for _, codes in within)
+        if uneven or time_columns.counts_in_words(column):
+            some = next(value for value in column.drop_nulls() if any(map(str.isdigit, value)))
+            draft.warnings.append(
+                f"{name!r} holds times such as {some!r}, read as text; rows count as evenly spaced (as numbers alone, "
+                f"--time {shlex.quote(name)} takes them for the time)"
+            )
+
+
+def _recordings(draft: Draft, name: str, said: time_columns.InWords) -> list[tuple[tuple[str, ...], NDArray[np.int64]]]:
+    """What may tell recordings apart in which text tells a time, and each row's number of one; none for identifiers."""
+    if words.is_named(name) and not words.is_within(name):
+        return []
+    if draft.key:
+        return [(draft.key, draft.codes())]
+    keys = [(), *((other,) for other in groups.named(draft.frame, draft.target, None) if other != name)]
+    within = [(key, groups.codes(draft.frame, key)) for key in keys]
+    # Without a name for them, recordings may begin where the order does.
+    text = draft.frame[name].fill_null("")
+    falls, back = ((of < of.shift(1)).fill_null(False).to_numpy() for of in (text, said.numbers))
+    within += [((), np.cumsum(falls))] if falls.sum() < back.sum() else []
+    return [(key, codes) for key, codes in within if len(codes) >= _FEWEST_IN_ORDER * (codes.max(initial=0) + 1)]
+
+
+def _suspect_alphabetical(
+    draft: Draft, name: str, said: time_columns.InWords, key: tuple[str, ...], codes: NDArray[np.int64]
+) -> bool:
+    """Warn where rows stand in the alphabetical order of text, and not in that of its numbers; whether they do."""
+    if (wrong := time_columns.alphabetical(draft.frame[name], said, codes)) is None:
+        return False
+    made = f"table[{name!r}].str.extract(r'(\\d+)', expand=False).astype(float)"
+    made = f"pandas.to_datetime(table[{name!r}].str[:3], format='%b').dt.month" if said.around == "month" else made
+    made += ".fillna(0)" * (len(said.without) == 1)
+    others = f", with numbers for {listed(said.without, 4)} too" if len(said.without) > 1 else ""
+    # That it is no number or date says less.
+    draft.warnings = [line for line in draft.warnings if not line.startswith(f"{name!r} is named like a time")]
+    draft.warnings.append(
+        f"rows stand in the alphabetical order of {name!r}{_within(key)}, with {wrong[0]!r} before {wrong[1]!r}, and "
+        f"count so, as evenly spaced; make numbers of it first, in pandas: table[{name!r}] = {made}{others}, and say "
+        f"--time {shlex.quote(name)}"
+    )
+    return True
 
 
 def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
@@ -327,6 +414,71 @@ def suspect_figures(draft: Draft) -> None:
             )
 
 
+_DAY = 86_400.0
+_YEARS = (365 * _DAY, 366 * _DAY)
+_LONGEST_BESIDE_YEARS = 31 * _DAY
+"""Usual step, in seconds, up to which one of a year, more or less, is no accident."""
+
+
+def suspect_steps(draft: Draft) -> None:
+    """Refuse midnights of the day that ended, and warn of years that are wrong by one, by the order of the rows."""
+    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+        return
+    codes = draft.codes()
+    rows = np.argsort(codes, kind="stable")
+    steps = np.where(np.diff(codes[rows]) == 0, np.diff(draft.times()[rows]), np.nan)
+    if not (steps > 0).any():
+        return
+    usual = float(np.median(steps[steps > 0]))
+    if (steps < 0).any():
+        _refuse_early_midnights(draft, rows, steps, usual)
+    for sign, way in (
+        (1, "goes ahead by a year in {}, as where rows are written with the next year; if so, correct it, or that year "
+         "counts as time that passed"),
+        (-1, "goes back by a year in {}, as where rows of a new year are written with the old one, and rows are sorted "
+         "by it, so that those come first; if so, correct it"),
+    ):  # fmt: skip
+        # In the right year, the row would come as soon after the one before as others do.
+        of_year = [np.abs(sign * steps - year - sign * usual) <= 0.1 * usual for year in _YEARS]
+        places = np.flatnonzero(np.logical_or(*of_year))
+        if usual > _LONGEST_BESIDE_YEARS or not 0 < len(places) <= max(dates.few(len(steps)), 1):
+            continue
+        before, after = (draft.frame[draft.time][int(rows[places[0] + by])] for by in (0, 1))
+        where = f"{draft.at(int(rows[places[0] + 1]))}, from {before} to {after}"
+        draft.warnings.append(f"the time {way.format(where)}")
+
+
+def _refuse_early_midnights(draft: Draft, rows: NDArray[np.int64], steps: NDArray[np.float64], usual: float) -> None:
+    """Refuse times that go back by a day for midnight, which is written as the beginning of the day that it ends."""
+    back = np.flatnonzero(steps < 0)
+    column = draft.frame[draft.time or ""][rows]
+    at, before = column[back + 1], column[back]
+    midnight = (at.dt.truncate("1d") == at) & (before.dt.truncate("1d") == at)
+    later = steps.copy()
+    later[back] += _DAY
+    later[back[back + 1 < len(steps)] + 1] -= _DAY
+    if len(back) < dates.FEWEST_MIDNIGHTS or not midnight.all():
+        return
+    later = later[~np.isnan(later)]
+    if (later <= 0).any() or np.median(later[later > 0]) != usual:
+        return
+    first = int(rows[back[0] + 1])
+    parts = [name for name, joined in draft.found.joined.items() if joined == draft.time]
+    way = "write it as 24:00, or with the date of the day that begins"
+    for part in parts[-1:]:
+        cell = draft.file.frame[part][int(draft.row[first])]
+        if isinstance(cell, int | float) and cell == 0:
+            way = f"write it as 24, in pandas: table[{part!r}] = table[{part!r}].replace(0, 24)"
+        elif isinstance(cell, str) and cell.strip("0:. ") == "":
+            of_day = f"24{cell.lstrip('0') or ':00'}"
+            way = f"write it as {of_day}, in pandas: table[{part!r}] = table[{part!r}].replace({cell!r}, {of_day!r})"
+    draft.refuse(
+        f"midnight is written as the beginning of the day that it ends in {counted(len(back), 'row')}, the first of "
+        f"them {draft.at(first)} ({at[0]} after {before[0]}), so that the time goes back by a day there; {way}. Or say "
+        "--no-time if rows are in order"
+    )
+
+
 def _drop_rows_without_time(draft: Draft) -> None:
     lacking = np.isnan(draft.times())
     if lacking.any():
@@ -359,7 +511,9 @@ def drop_copies(draft: Draft, but: Callable[[str], bool] = lambda name: False) -
             continue
         values = column.cast(pl.Float64).to_numpy()[there]
         # Values that are too large are refused later, with their row.
-        if np.abs(values).max(initial=0.0) < 1e100 and correlation(values, times[there]) > SAME_TIME:
+        if np.abs(values).max(initial=0.0) > 1e100 or correlation(values, times[there]) <= SAME_TIME:
+            continue
+        if np.mean(np.diff(values)[np.diff(times[there]) != 0] != 0) >= CHANGES_WITH_TIME:
             copies.append(name)
     draft.left_out |= dict.fromkeys(copies, f"says the same as the time, {draft.time!r}")
     draft.frame = draft.frame.drop(copies)

@@ -192,7 +192,7 @@ def may_go_on(name: str) -> str | None:
 # Dates and clocks in figures
 
 # Words for what a clock shows: those that mean nothing else, and those that may count as well.
-_CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt)?|klockslag|kellonaika"
+_CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt|n)?|klockslag|kellonaika"
 _HOUR = (
     "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間"
 )
@@ -208,7 +208,7 @@ _OF_DATES = re.compile(
 _HHMM = "hh:?mm(?::?ss)?"
 _IN_HOURS_AND_MINUTES = re.compile(rf"(?:.*[ _(])?{_HHMM}(?:[ _)].*)?", re.I)
 _OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:{_HHMM}|{_CLOCK})(?:[ _)].*)?", re.I)
-_MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
+_MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|hour|hr|stunde|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
 _DURATIONS = frozenset(
     "response reaction run running wait waiting lead travel trip ride journey transit flight air processing execution "
     "execute cpu cycle dwell residence service delay downtime uptime turnaround total remaining left recovery exposure "
@@ -223,6 +223,12 @@ _OTHER_DATES = frozenset(
     "baujahr graduation expiry expires expiration due deadline lieferdatum".split()
 )
 """Words for dates of whom or of what a row is."""
+_HANDLING = frozenset(
+    "import imported created creation updated update modified changed inserted ingested ingest received receipt stored "
+    "storetime saved uploaded upload exported export processed published issued download downloaded server end ende "
+    "ended until bis fin".split()
+)
+"""Words for times of what was done with a row later, or of its end."""
 _OF_EVENTS = frozenset(
     "sunrise sunset dawn dusk moonrise moonset bedtime wake wakeup peak sonnenaufgang sonnenuntergang".split()
 )
@@ -251,9 +257,34 @@ def may_divide_days(name: str) -> bool:
     )
 
 
+def divides_months(name: str) -> bool:
+    """Whether a name is one of the thirds of a month."""
+    return bool(_THIRDS_OF_MONTHS.fullmatch(name.strip()))
+
+
+def counts_from_midnight(name: str) -> str | None:
+    """The unit, in short, in which a name says that numbers count from midnight, such as ``minute_of_day``, or None."""
+    found = _OF_DAY.fullmatch(name.strip())
+    return None if found is None else {"m": "min", "s": "s"}[next(filter(None, found.groups()))[0].lower()]
+
+
 def tells_when(name: str) -> bool:
-    """Whether a name is that of a time, of a clock, or of a part of one, in some language."""
-    return bool(time_name(name) or is_part(name) or is_clock(name) or may_be_clock(name) or unit_of_time(name))
+    """Whether a name is that of a time, of a clock, or of a part of one, in some language, or of a shift or the like.
+
+    Example:
+        >>> tells_when("OPR_HR"), tells_when("lead_min"), tells_when("slot"), tells_when("leader")
+        (True, True, True, False)
+    """
+    parts = split(name)
+    return (
+        bool(time_name(name) or is_part(name) or is_clock(name) or may_be_clock(name) or unit_of_time(name))
+        or may_divide_days(name)
+        or divides_months(name)
+        or counts_from_midnight(name) is not None
+        or not _WHEN.isdisjoint(parts)
+        or any(is_part_named("hour", bare) for _, bare in with_owners(name))
+        or (parts[:1] == ["lead"] and parts[1:2] != [] and unit_of_time(parts[1]) is not None)
+    )
 
 
 def is_amount(name: str) -> bool:
@@ -269,6 +300,11 @@ def is_of_another_date(name: str) -> bool:
         (True, True, False)
     """
     return not _OTHER_DATES.isdisjoint(split(name))
+
+
+def is_of_handling(name: str) -> bool:
+    """Whether a name is that of a time at which a row was written, stored or sent, after it was measured."""
+    return not _HANDLING.isdisjoint(split(name))
 
 
 def is_of_an_event(name: str) -> bool:
@@ -316,30 +352,53 @@ def sas_unit(name: str) -> str | None:
 # Parts of a time, and zones
 
 PARTS = {
-    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
-    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
-    "day": r"day|dd|dy|da|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
+    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar|rok|vuosi|"
+    r"[åa]r|aar|年[份度]?|년도?|연도|год",
+    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand|miesi[ąa]c|m[ěe]s[íi]c|mesiac|"
+    r"kuukausi|kk|(?:må|ma|maa)n(?:ad|ed)|m[åa]nd|月份?|월|месяц",
+    "day": r"day|dd|dy|da|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag|dzie[ńn]|den|deň|"
+    r"p[äa]iv[äa]|pv|日|일|день",
     "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
     "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
-    r"semaine|semana|settimana",
-    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal",
-    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
-    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
-    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
+    r"semaine|semana|settimana|tydzie[ńn]|t[ýy]den|viikko|veck[ao]|uge|uke|[周週]|주|неделя",
+    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal|kwarta[łl]|čtvrtletí|kvartal|kvart[aá]l|"
+    r"季度?|四半期|분기|квартал",
+    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur|godzina|godz|hodina|"
+    r"tunti|timme|[時时]|小[時时]|시간?|час",
+    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut|minuta|minuutti|minut|minutt|分|分[钟鐘]|분|минута",
+    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo|sekunda|sekunti|sekund|秒|초|секунда",
 }
 _SEASONS = r"season|saison|temporada|stagione|seizoen"
 """Names of years, where their numbers are those of years."""
 _PERIODS = (
     r"period|term|semest(?:er|re)|trimester|tertial|quadrimestre|bimest(?:er|re)|half|halbjahr|fortnight|round|"
-    r"(?:match|game)[ _]?(?:day|week)|spieltag|gw|(?:accounting|posting)[ _]?period"
+    r"(?:match|game)[ _]?(?:day|week)|spieltag|gw|(?:accounting|posting)[ _]?period|de[ck]ad[ea]?"
 )
 """Names of what a year may be divided into, the same number each year."""
 _DAY_PERIODS = re.compile(
-    r"(?:(?:settlement|trading|dispatch|market|delivery|time|day)[ _]?)?(?:period|interval|slot|ptu|mtu)"
-    r"|(?:half|quarter)[ _-]?hour|halbstunde|viertelstunde|intervall?o?|intervalle|franja|periodo|periode|zeitscheibe",
+    r"(?:(?:settlement|trading|dispatch|market|delivery|time|day)[ _]?)?(?:period|interval|slot|ptu|mtu|isp)"
+    r"|(?:time|trading|delivery)[ _]?block|sp|(?:half|quarter)[ _-]?hour|halbstunde|halbe[ _-]?stunde|viertelstunde|"
+    r"intervall?o?|intervalle|franja|per[ií]odo|periode|periodi|zeitscheibe|zeitfenster|cr[ée]neau|"
+    r"(?:demi|quart)[ _-](?:d[ _']?)?heure|kwadrans|kvart(?:er)?",
     re.I,
 )
 """Names of what a day may be divided into, the same number each day."""
+_THIRDS_OF_MONTHS = re.compile(r"de[ck]ad[ea]?|d[ée]cade|ten[ _-]?days?(?:[ _]?period)?|旬", re.I)
+_OF_DAY = re.compile(
+    r"(second|sec|minute|min)s?[ _-]?(?:of|in|since|from|after)[ _-]?(?:the[ _-]?)?(?:day|midnight|00:?00)|"
+    r"(sekunde|minute)n?[ _-]?(?:des[ _-]?tages|seit[ _-]?mitternacht)|(s)od",
+    re.I,
+)
+_WHEN = frozenset(
+    "season saison jahreszeit temporada stagione shift schicht schichtnummer turno weekday wday dow wochentag "
+    "tageszeit halbjahr halfyear vorlauf leadtime".split()
+)
+"""Words for what may tell the rows of a day, a week or a year apart, though no time is made of it."""
+_ZONE_BEHIND = re.compile(
+    r"\s*[\[(](?:(?:[A-Z]{1,3}S?T|MES?Z|UTC|GMT|Z|[Ll]ocal(?:[ _][Tt]ime)?|[Ll]okal\w*)"
+    r"(?:\s*[+-]\s*\d{1,2}(?::?\d{2})?)?|\d{1,2}\s?-\s?\d{1,3}|24 ?h)[\])]\s*$"
+)
+"""A zone, or the range of a part, in brackets behind its name."""
 _DIVISIONS = {
     12: r"month|\w*monat|mois|m[eê]s|mese|maand",
     6: r"bimester|bimestre",
@@ -385,6 +444,8 @@ def is_part(name: str) -> bool:
     """Whether a column's name is that of a part of a time, such as the hour."""
     if any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in PARTS.values()):
         return True
+    if _ZONE_BEHIND.search(name):
+        return is_part(_ZONE_BEHIND.sub("", name))
     return any(
         owner and _CALENDARS.issuperset(owner) and re.fullmatch(PARTS[part], bare, re.I)
         for owner, bare in with_owners(name)
@@ -400,7 +461,7 @@ def is_year(name: str) -> bool:
 def with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
     """The ways to read a name as that of a part of a time, and the words beside it."""
     words = split(name)
-    ways: list[tuple[tuple[str, ...], str]] = [((), name.strip().lstrip("#"))]
+    ways: list[tuple[tuple[str, ...], str]] = [((), _ZONE_BEHIND.sub("", name.strip().lstrip("#")))]
     for at in (len(words) - 1, 0) if len(words) > 1 else ():
         if not _OF_OTHERS.intersection(words) and len(words[at]) > 1:
             ways.append((tuple(words[:at] + words[at + 1 :]), words[at]))
