@@ -555,15 +555,20 @@ def _merge_repeated_rows(draft: Draft) -> None:
         parts = [name for name in draft.frame.columns if words.is_part(name) and name not in (draft.target, draft.time)]
         if not clocks and parts and draft.frame.select(draft.time, *parts).is_unique().all():
             clocks = parts
-        hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
+        several = (
+            f"the table holds several recordings, name the column that tells them apart with --group{hint}, or several "
+            "(--group A,B)"
+        )
+        part = f", as {listed(clocks)} may be a part of it" if clocks else ""
+        parts = f"the time is in two columns{part}, join them into one"
+        # The likelier one first.
+        ways = f"If {parts}; if {several}" if clocks else f"If {several}; if {parts}"
         daylight = f" Or {draft.daylight}; write times in UTC, or with their offset." if draft.daylight else ""
         long = _long_form(draft)
         draft.refuse(
             f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, by "
-            f"{draft.time!r}, the first of them {example}. If the table holds several recordings, name the column that "
-            f"tells them apart with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join "
-            f"them into one; else merge these rows first, name a finer time with --time, or none with --no-time."
-            f"{daylight}"
+            f"{draft.time!r}, the first of them {example}. {ways}; else merge these rows first, name a finer time with "
+            f"--time, or none with --no-time.{daylight}"
             f"{f' Besides, {long}' * bool(long)}"
         )
     draft.warnings.append(
