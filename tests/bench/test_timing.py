@@ -142,6 +142,7 @@ HOURS = [datetime(2023, 11, 20, 3) + timedelta(hours=row) for row in range(500)]
     ("Rok", "Miesiac", "Dzien", "Godz"), ("rok", "mesic", "den", "hodina"), ("vuosi", "kk", "pv", "tunti"),
     ("År", "Månad", "Dag", "Timme"), ("aar", "maaned", "dag", "time"), ("år", "måned", "dag", "Time"),
     ("ano", "mês", "dia", "hora"), ("年度", "月份", "日", "時"), ("年", "月", "日", "小時"), ("연도", "월", "일", "시"),
+    ("년", "월", "일", "시간"),
     ("год", "месяц", "день", "час"), ("Year", "Month (1-12)", "Day (1-31)", "Hour (LST)"),
 ])  # fmt: skip
 def test_parts_of_a_time_in_other_languages(plan, names):
@@ -364,3 +365,42 @@ def test_insisting_is_offered_where_it_leads_somewhere(plan):
     assert "--time 't [s] of log' insists" in said
     for cells in ([f"about {number} past" for number in numbers], [None] * 300):
         assert not any("insists" in line for line in plan({"time of log": cells}))
+
+
+def clean_tables():
+    """Tables of several kinds in which nothing about time deserves a look."""
+    draws = np.random.default_rng(10)
+    days = [date(2022, 3, 1) + timedelta(days=row) for row in range(400)]
+    ten = [datetime(2022, 3, 1) + row * timedelta(minutes=10) for row in range(600)]
+    months = [f"{date(2022, month, 1):%b}" for month in range(1, 13)]
+    return {
+        "days": {"date": days},
+        "days in words": {"Datum": [f"{day:%d %B %Y}" for day in days]},
+        "weekdays": {"date": [day for day in days if day.weekday() < 5]},
+        "days of several years": {"date": [date(2015, 1, 1) + timedelta(days=row) for row in range(2500)]},
+        "summers": {"date": [date(year, 6, 1 + row) for year in range(2008, 2023) for row in range(30)]},
+        "ten minutes": {"timestamp": ten, "status": [*draws.choice(["run 1", "run 10", "run 2"], 600)]},
+        "date and clock": {"date": [at.date() for at in ten], "time": [f"{at:%H:%M}" for at in ten]},
+        "date and hour": {"date": [at.date() for at in HOURS], "hour": [at.hour for at in HOURS]},
+        "with a clock of sunrise": {"date": days, "sunrise": [f"06:{59 - row % 60:02}" for row in range(400)]},
+        "with a falling level": {"date": days, "level": [400.0 - row - row % 3 for row in range(400)]},
+        "with numbers in words": {"date": days, "rig": [f"rig {row % 12}" for row in range(400)]},
+        "elapsed": {"elapsed_s": [0.5 * row for row in range(500)]},
+        "subjects": {"subject": np.repeat([f"S{k}" for k in range(12)], 30), "t": [*range(30)] * 12},
+        "subjects and days": {"subject": np.repeat([f"S{k}" for k in range(12)], 30), "date": days[:30] * 12},
+        "sites and years": {
+            "site_id": np.repeat([f"site{k}" for k in range(9)], 365),
+            "date": [date(2021, 1, 1) + timedelta(days=row) for row in range(365)] * 9,
+        },
+        "visits": visits([f"Visit {number}" for number in range(1, 9)]),
+        "months": {"year": np.repeat(range(2005, 2020), 12), "month": [*range(1, 13)] * 15},
+        "month names": {"year": np.repeat(range(2005, 2020), 12), "month": months * 15},
+        "epochs": {"unix_time": [1_650_000_000 + 60 * row for row in range(500)]},
+        "stored later": {"time": ten, "created_at": [at + timedelta(minutes=3) for at in ten]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", clean_tables().values(), ids=clean_tables())
+def test_nothing_is_said_of_the_times_of_clean_tables(plan, columns):
+    of_time = ("alphabetical", "goes down", "by a year", "midnight", "holds times such as", "named like a time")
+    assert not [line for line in warnings(plan(columns)) if any(words in line for words in of_time)]

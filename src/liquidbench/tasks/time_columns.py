@@ -479,7 +479,7 @@ def _join(
         counts = frame[parts[0]].dtype.is_numeric() and bool((frame[parts[0]] < 10).all())
         how = "counts years, from 2000 on so that its times have spans" if counts else f"has {dates.SHORT_YEARS}"
         found.remarks.append(f"file: {parts[0]!r} {how}")
-    for period in [part for part in parts if part_of.get(part) == "period"]:
+    for period in [part for part in parts if part_of.get(part) == "period" and finer is None]:
         among = int(_numbers_of(frame[period], "period").max() or 1)  # pyright: ignore[reportArgumentType]
         found.remarks.append(f"file: {period!r} is read as {among} equal parts of each year")
     if any(part_of.get(part) == "week" for part in parts):
@@ -863,6 +863,8 @@ def _divides(frame: pl.DataFrame, roles: dict[str, str], name: str) -> bool:
     if "year" not in roles:
         return False
     periods = _numbers_of(frame[name], "period")
+    if words.divides_months(name) and periods.max() != _THIRDS_IN_YEAR:
+        return False
     known = pl.DataFrame([frame[roles["year"]].alias("year"), periods.alias("period")]).drop_nulls().unique()
     return bool(
         known.height >= 2 * known["year"].n_unique() and 1 < known["period"].n_unique() == known["period"].max()

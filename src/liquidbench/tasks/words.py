@@ -194,7 +194,8 @@ def may_go_on(name: str) -> str | None:
 # Words for what a clock shows: those that mean nothing else, and those that may count as well.
 _CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt|n)?|klockslag|kellonaika"
 _HOUR = (
-    "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間"
+    "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間|"
+    "시간"
 )
 # Numbers are looked at where the name speaks of time; where it speaks of days, they may count them.
 _OF_TIME = re.compile(
@@ -364,7 +365,7 @@ PARTS = {
     "quarter": r"quarter|qtr|quartal|trimestre|kwartaal|kwarta[łl]|čtvrtletí|kvartal|kvart[aá]l|"
     r"季度?|四半期|분기|квартал",
     "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur|godzina|godz|hodina|"
-    r"tunti|timme|[時时]|小[時时]|시간?|час",
+    r"tunti|timme|[時时]|小[時时]|시|час",
     "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut|minuta|minuutti|minut|minutt|分|分[钟鐘]|분|минута",
     "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo|sekunda|sekunti|sekund|秒|초|секунда",
 }
