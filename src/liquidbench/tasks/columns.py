@@ -37,6 +37,19 @@ _MISSING_TEXT = (
     *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "---", "----", "#N/A", "<NA>", "\\N", "(null)"),
     *("#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
 )
+"""What stands in columns of words where there is none, as it is written."""
+_MISSING_WORDS = frozenset(
+    "n/a|n.a.|n.a|#n/a|#n/a n/a|#na|<na>|(null)|not available|unavailable|no data|nodata|no value|undefined|undef|"
+    "k.a.|k. a.".split("|")
+) | {"-" * length for length in range(2, 13)}
+"""The same in any case."""
+_MAY_BE_MISSING = (reading.MISSING - _MISSING_WORDS - {"", "na"}) | frozenset(
+    "unk|unkn|tbd|not known|not specified|not recorded|not stated|unbekannt|keine angabe|inconnu|desconocido|"
+    "sconosciuto|onbekend|не известно|неизвестно|不明|未知".split("|")
+)
+"""What may be missing in a column of words, or a value: nothing was found, or nobody knows; in lower case."""
+_AMOUNTS_OF_NONE = frozenset("mild minor slight low light weak some partial few moderate little small single".split())
+"""Words beside which none is the least of a scale."""
 
 
 class Table(NamedTuple):
@@ -651,19 +664,26 @@ class _Typing:
         distinct = cells.drop_nulls().n_unique()
         keeps = distinct == numbers.drop_nulls().n_unique()
         if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
-            if name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1 and not self.codes(name):
-                self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
-            return numbers
+            alike = name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1
+            if not alike or numbers.dtype == pl.Int64:
+                if alike and not self.codes(name):
+                    self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
+                return numbers
         if not keeps or numbers.dtype != pl.Int64:
-            self.table.remarks.append(
-                f"file: {name!r} is read as text, since numbers would not keep its {distinct} distinct values apart"
+            lost = (
+                f"its {distinct} distinct values apart" if not keeps else f"all digits, as of {cells.drop_nulls()[0]!r}"
             )
+            self.table.remarks.append(f"file: {name!r} is read as text, since numbers would not keep {lost}")
         return cells
 
     # Words
 
     def _as_words(self, column: pl.Series) -> pl.Series:
-        text = column.set(column.is_in(_MISSING_TEXT), None)
+        if "" in self.missing.get(column.name, ()):
+            text = column.set(column == "", None)
+        else:
+            text = column.set(_mean_missing(column), None)
+            self._tell_marks(column.filter(text.is_null() & column.is_not_null()))
         if text.null_count() == len(text):
             return text.cast(pl.Float64)
         if (column == "NA").any() and self._is_value(column, text):
@@ -676,6 +696,16 @@ class _Typing:
                 "which is a category of its own; write those alike that mean the same"
             )
         return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text
+
+    def _tell_marks(self, cells: pl.Series) -> None:
+        """Say what counts as missing among words; of ``NA`` it is said where that is decided."""
+        marks = cells.filter(~cells.is_in(["", "NA"]))
+        if len(marks):
+            some = " and ".join(map(repr, marks.unique(maintain_order=True)))
+            self.table.remarks.append(
+                f"file: {some} in {_count(len(marks), 'cell')} of {cells.name!r} means missing "
+                f"({option(cells.name, '')} makes it a value)"
+            )
 
     def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
         """Whether ``NA`` is one value among others rather than a mark of a missing one."""
@@ -722,6 +752,40 @@ class _Typing:
                 )
         if missing and not found and len(missing) == self.table.frame.width:
             self.table.warnings.append("no cell holds any of the values asked to be missing")
+
+
+def _mean_missing(column: pl.Series) -> pl.Series:
+    """Whether cells of words are marks of missing ones."""
+    lower = column.str.to_lowercase()
+    marks = column.is_in(_MISSING_TEXT) | lower.is_in(list(_MISSING_WORDS))
+    # Beside '+' and '++', dashes are values.
+    if column.str.contains(r"^[+±]+$").any():
+        marks &= ~column.str.contains("^-+$")
+    return marks
+
+
+def may_be_missing(column: pl.Series) -> list[tuple[str, int, bool]]:
+    """Values of a column of words that may mean that there is none: marks such as ``-`` or ``unknown``, and numbers.
+
+    Returns:
+        Each with the number of its cells, and whether it is rarer than another value, as marks are.
+    """
+    of = column.drop_nulls().alias("value").value_counts()
+    values, lower = of["value"], of["value"].str.to_lowercase()
+    marks = lower.is_in(list(_MAY_BE_MISSING))
+    if values.str.contains(r"^[+±]+$").any():
+        marks &= ~values.str.contains("^-+$")
+    if lower.is_in(list(_AMOUNTS_OF_NONE)).any():
+        marks &= lower != "none"
+    numbers = values.str.contains(r"^[+-]?\d+(?:\.\d*)?$")
+    # Codes with letters and figures are others' neighbours.
+    if values.filter(~numbers & ~marks).str.contains(r"^[^\d]*[^\W\d]{3}[^\d]*$").all() and numbers.sum() <= 2:
+        marks |= numbers
+    others = of.filter(~marks)["count"].to_list()
+    if len(others) < 2:
+        return []
+    found = of.filter(marks).sort("count", descending=True)
+    return [(value, count, count < max(others)) for value, count in found.iter_rows()]
 
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))

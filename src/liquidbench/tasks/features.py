@@ -34,6 +34,7 @@ def choose(draft: Draft) -> None:
     draft.kind = _choose_kind(draft, others)
     draft.features = others
     _suspect_labels(draft)
+    _suspect_marks(draft)
     _suspect_units(draft)
     draft.sentinels = _suspect_sentinels(draft)
     if draft.forecasts:
@@ -293,6 +294,23 @@ def _suspect_labels(draft: Draft) -> None:
             )
 
 
+def _suspect_marks(draft: Draft) -> None:
+    """Say which categories and classes may be marks of missing cells, as a warning where they are rare."""
+    for name in (*draft.features, *([draft.target] if draft.kind == "classification" else [])):
+        if draft.frame[name].dtype != pl.String or f"{name}=" in draft.given.get("missing", ()):
+            continue
+        what = "class" if name == draft.target else "category"
+        for value, count, rare in columns.may_be_missing(draft.frame[name]):
+            told = (
+                f"{value!r} in {counted(count, 'row')} of {name!r} counts as a {what}; if it means that there is no "
+                f"value, say {columns.option(name, value)} (missing: in a study)"
+            )
+            if rare:
+                draft.warnings.append(told)
+            else:
+                draft.lines.append(f"marks: {told}")
+
+
 def _suspect_units(draft: Draft) -> None:
     """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
     of_quantity: dict[str, list[str]] = {}
@@ -464,7 +482,8 @@ def _describe_features(draft: Draft) -> None:
     if flags:
         parts.append(f"{listed(flags)} as 0 and 1")
     for name in text:
-        parts.append(f"{name!r} as {draft.frame[name].drop_nulls().n_unique()} columns of 0 and 1, one for each value")
+        values = draft.frame[name].drop_nulls().unique().sort()
+        parts.append(f"{name!r} as {len(values)} columns of 0 and 1, one for each of {listed(values, MOST_CATEGORIES)}")
     draft.lines.append(f"features: {'; '.join(parts)}")
     if draft.left_out:
         out = "; ".join(f"{name!r} {reason}" for name, reason in draft.left_out.items())

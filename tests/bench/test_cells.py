@@ -1,0 +1,100 @@
+"""What single cells may be: marks of missing ones among words, codes beside scales, amounts with signs and units."""
+
+import numpy as np
+import pytest
+from drawn import ROWS, frame_of, signal
+
+from liquidbench.tasks import columns, table
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """The plan of a frame."""
+
+    def plan_of(frame, target="y", **asked):
+        path = tmp_path / "mine.csv"
+        frame.write_csv(path)
+        return table.plan({"table": str(path), "target": target, **asked})
+
+    return plan_of
+
+
+def warned(plan, *words):
+    return [line for line in plan.lines if line.startswith("warning: ") and all(word in line for word in words)]
+
+
+def some(seed, values, rows=ROWS):
+    return np.random.default_rng(seed).choice(values, size=rows)
+
+
+def with_cells(seed, values, cell, share=0.06):
+    """Values of which a share, here and there, is a cell; and how many are."""
+    draws = np.random.default_rng(seed)
+    there = draws.random(len(values)) < share
+    return np.where(there, cell, values), int(there.sum())
+
+
+# Numbers that have too many digits
+
+
+def test_numbers_of_many_digits_stay_text_though_they_are_all_distinct(planned):
+    draws = np.random.default_rng(3)
+    cells = [f"4{draws.integers(10**9, 10**10)}{draws.integers(10**10, 10**11)}" for _ in range(ROWS)]
+    plan = planned(frame_of(token=cells, x=signal(1).round(3), y=signal(2).round(3)))
+    assert f"file: 'token' is read as text, since numbers would not keep all digits, as of '{cells[0]}'" in plan.lines
+    assert any(line.startswith("left out: 'token'") for line in plan.lines)
+
+
+# Marks of missing cells among words
+
+CERTAIN = ["n/a", "N.A.", "N/a", "--", "Not Available", "no data", "NO DATA", "K.A.", "unavailable", "Undefined"]
+DOUBTFUL = ["-", ".", "Unknown", "UNK", "missing", "*", "none", "nil", "tbd", "-9", "999", "0"]
+STATES = ["drive", "park", "charge"]
+
+
+def of_states(marks):
+    """A column of words for each mark, which some of its cells hold; how many do; and the table of the columns."""
+    made = {f"state {place}": with_cells(place, some(50 + place, STATES), mark) for place, mark in enumerate(marks)}
+    counts = {name: (mark, count) for (name, (_, count)), mark in zip(made.items(), marks, strict=True)}
+    return counts, frame_of(x=signal(1).round(3), **{name: cells for name, (cells, _) in made.items()})
+
+
+@pytest.mark.parametrize("target", ["x", "state 0"])
+def test_certain_marks_are_missing_among_words(planned, target):
+    counts, frame = of_states(CERTAIN)
+    plan = planned(frame, target)
+    for name, (mark, count) in counts.items():
+        told = f"file: {mark!r} in {count} cells of {name!r} means missing (--missing {name}= makes it a value)"
+        assert told.replace(f"{name}=", f"'{name}='") in plan.lines
+    (features,) = [line for line in plan.lines if line.startswith("features: ")]
+    assert features.count("3 columns of 0 and 1, one for each of 'charge', 'drive', 'park'") >= len(CERTAIN) - 1
+    if target != "x":
+        assert plan.task.classes == tuple(sorted(STATES))
+    kept = planned(frame, target, missing=[f"{name}=" for name in counts])
+    assert not [line for line in kept.lines if "means missing" in line or "no value" in line]
+
+
+@pytest.mark.parametrize("target", ["x", "state 0"])
+def test_doubtful_marks_stay_with_a_warning(planned, target):
+    counts, frame = of_states(DOUBTFUL)
+    plan = planned(frame, target)
+    for name, (mark, count) in counts.items():
+        (line,) = warned(plan, repr(name), "that there is no value")
+        what = "class" if name == target else "category"
+        assert line.startswith(
+            f"warning: {mark!r} in {count} rows of {name!r} counts as a {what}; if it means that there"
+        )
+        assert columns.option(name, mark) in line
+
+
+VALUES = [
+    ["none", "rain", "none", "none", "hail"], ["-", "+", "++", "--"], ["none", "mild", "severe", "severe"],
+    ["N", "R", "S"], ["2", "3", "4 or more"], ["Ohio", "Nebraska"], ["ok", "-"],
+]  # fmt: skip
+
+
+def test_values_like_marks_are_not_warned_of(planned):
+    states = {f"state {place}": some(6, values) for place, values in enumerate(VALUES)}
+    plan = planned(frame_of(x=signal(1).round(3), y=signal(2).round(3), **states))
+    assert not warned(plan, "'state")
+    assert not [line for line in plan.lines if "means missing" in line]
