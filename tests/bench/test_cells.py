@@ -98,3 +98,50 @@ def test_values_like_marks_are_not_warned_of(planned):
     plan = planned(frame_of(x=signal(1).round(3), y=signal(2).round(3), **states))
     assert not warned(plan, "'state")
     assert not [line for line in plan.lines if "means missing" in line]
+
+
+# What ends, and what parts of a split know
+
+
+def test_features_that_are_measured_no_more_are_warned_of(planned):
+    level = (12 + 2 * signal(7)).round(2)
+    gone = [None if row > 220 else value for row, value in enumerate(level.tolist())]
+    late = [None if row > 390 else value for row, value in enumerate(level.tolist())]
+    off = np.where(np.arange(ROWS) > 300, 0, level)
+    plan = planned(frame_of(gone=gone, late=late, off=off, y=signal(2).round(3)))
+    (line,) = warned(plan, "'gone'")
+    assert line.startswith("warning: 'gone' has no value in the validation and test parts, so")
+    (line,) = warned(plan, "'off'")
+    assert line.startswith("warning: 'off' is 0 in all rows from line 303 to the end, and changed before")
+    assert not warned(plan, "'late'")
+
+
+def test_what_rests_as_long_before_has_not_ended(planned):
+    draws = np.random.default_rng(8)
+    rain = np.where(np.arange(ROWS) % 140 < 110, 0, draws.gamma(1, 5, ROWS)).round(1)[::-1]
+    flag = np.arange(ROWS) < 200
+    plan = planned(frame_of(rain=rain, flag=flag.astype(int), y=signal(2).round(3)))
+    assert not warned(plan, "'rain'") and not warned(plan, "to the end")
+
+
+def test_parts_with_few_rows_of_a_class_are_told(planned):
+    rare = np.where(np.isin(np.arange(ROWS), [20, 30, 40, 50, 60, 70, 300, 310, 400]), "leak", "sound")
+    (line,) = warned(planned(frame_of(x=signal(1).round(3), y=rare)), "of 'leak'")
+    assert line.startswith(
+        "warning: the validation part has 2 rows of 'leak'; the test part has 1 row of 'leak': too few to tell how"
+    )
+    often = some(3, ["leak", "sound"])
+    assert not warned(planned(frame_of(x=signal(1).round(3), y=often)), "too few")
+
+
+def test_parts_that_seldom_know_the_target_are_told(planned):
+    y = signal(2).round(3).tolist()
+    plan = planned(
+        frame_of(x=signal(1).round(3), y=[v if row < 340 or row % 9 == 0 else None for row, v in enumerate(y)])
+    )
+    (line,) = warned(plan, "is known in only")
+    rows = len(plan.task.recordings("test")[0])
+    known = sum(row % 9 == 0 for row in range(ROWS - rows, ROWS))
+    assert f"'y', is known in only {known} of the {rows} rows of the test part; no other rows" in line
+    half = planned(frame_of(x=signal(1).round(3), y=[v if row % 3 else None for row, v in enumerate(y)]))
+    assert not warned(half, "is known in only")
