@@ -1,6 +1,7 @@
 """What single cells may be: marks of missing ones among words, codes beside scales, amounts with signs and units."""
 
 import numpy as np
+import polars as pl
 import pytest
 from drawn import ROWS, frame_of, signal
 
@@ -111,7 +112,7 @@ def test_features_that_are_measured_no_more_are_warned_of(planned):
     plan = planned(frame_of(gone=gone, late=late, off=off, y=signal(2).round(3)))
     (line,) = warned(plan, "'gone'")
     assert line.startswith("warning: 'gone' has no value in the validation and test parts, so")
-    (line,) = warned(plan, "'off'")
+    (line,) = warned(plan, "'off'", "to the end")
     assert line.startswith("warning: 'off' is 0 in all rows from line 303 to the end, and changed before")
     assert not warned(plan, "'late'")
 
@@ -145,3 +146,56 @@ def test_parts_that_seldom_know_the_target_are_told(planned):
     assert f"'y', is known in only {known} of the {rows} rows of the test part; no other rows" in line
     half = planned(frame_of(x=signal(1).round(3), y=[v if row % 3 else None for row, v in enumerate(y)]))
     assert not warned(half, "is known in only")
+
+
+# Codes beside numbers
+
+
+def suspected(values):
+    """The codes that are suspected in a column of numbers, and the range of all others."""
+    found = columns.sentinels(pl.Series("answer", values))
+    return sorted(sentinel.value for sentinel in found), {(sentinel.least, sentinel.most) for sentinel in found}
+
+
+CODED = {
+    "wages": (lambda g, n: g.integers(600, 9000, n), [-1, -3, -8]),
+    "hours": (lambda g, n: g.integers(0, 45, n), [-1, -2, -7, -9]),
+    "a scale": (lambda g, n: g.integers(1, 8, n), [-2, -1]),
+    "a scale from 0": (lambda g, n: g.integers(0, 7, n), [-1]),
+    "decimals": (lambda g, n: g.uniform(0, 30, n).round(1), [-3]),
+    "counts": (lambda g, n: g.poisson(6, n), [-1]),
+    "yes and no": (lambda g, n: g.integers(0, 2, n), [8, 9]),
+    "sexes": (lambda g, n: g.integers(1, 3, n), [7, 9]),
+    "answers": (lambda g, n: g.integers(1, 5, n), [7, 8, 9]),
+    "four answers": (lambda g, n: g.integers(0, 5, n), [8]),
+}
+
+
+@pytest.mark.parametrize(("made", "codes"), CODED.values(), ids=CODED)
+def test_codes_beside_numbers_are_suspected_together(made, codes):
+    draws = np.random.default_rng(11)
+    values = made(draws, ROWS).astype(float)
+    rest = values.min(), values.max()
+    for code in codes:
+        values[draws.integers(0, ROWS, 9)] = code
+    assert suspected(values) == (sorted(codes), {rest})
+
+
+USUAL = {
+    "falling counts": lambda g, n: np.minimum(g.geometric(0.4, n) - 1, 9),
+    "rare counts": lambda g, n: g.negative_binomial(0.5, 0.4, n),
+    "differences": lambda g, n: np.round(g.normal(2, 1.5, n)),
+    "goals": lambda g, n: g.poisson(1.4, n) - g.poisson(1.1, n),
+    "whole degrees": lambda g, n: np.round(8 + 5 * signal(int(g.integers(1000)), n)),
+    "answers on both sides": lambda g, n: g.integers(-2, 3, n),
+    "directions": lambda g, n: g.integers(-1, 2, n),
+    "modes that last": lambda g, n: np.repeat(g.choice([0, 1, 2, 8], n // 6 + 1, p=[0.4, 0.3, 0.25, 0.05]), 6)[:n],
+    "eighths of the sky": lambda g, n: g.choice(9, n, p=[0.2, 0.1, 0.08, 0.07, 0.07, 0.08, 0.1, 0.15, 0.15]),
+    "dice": lambda g, n: g.integers(1, 7, n) + g.integers(1, 7, n),
+}
+
+
+@pytest.mark.parametrize("made", USUAL.values(), ids=USUAL)
+def test_counts_differences_and_states_have_no_codes(made):
+    found = [suspected(made(np.random.default_rng([seed, 3]), 200 + 40 * seed))[0] for seed in range(12)]
+    assert not any(found)

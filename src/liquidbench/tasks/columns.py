@@ -211,7 +211,11 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
       gap has to be wider than those between the least of them;
     - wider than those between the values next to it, where it is such a number or at the end of a machine's range
       (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere;
-    - a 9 in several rows beyond a scale of answers, such as 1 to 5.
+    - a 9 in several rows beyond a scale of answers, such as 1 to 5; 8 and 9, or 7 to 9, scattered in fewer rows than
+      any answer.
+
+    Negative numbers of one figure beside others that have no sign are codes together, where there is a gap between
+    them, or where they come more often than the least of the others do.
 
     What goes on from the others by a step like theirs is one of them, as 95 to 99 are beside 92, 93 and 94.
 
@@ -219,6 +223,11 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
         column: numbers, in the order of their rows.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
+    if codes := _negative_codes(numbers) or _beyond_answers(numbers):
+        rest = numbers.filter(~numbers.is_in(codes))
+        least, most = float(rest.min()), float(rest.max())  # pyright: ignore[reportArgumentType]
+        found = [Sentinel(code, int((numbers == code).sum()), least, most) for code in codes]
+        return found + sentinels(rest)
     usual, outer = numbers, []
     for end in (pl.Series.min, pl.Series.max):
         while len(outer) < _MOST_SENTINELS and len(usual):
@@ -308,6 +317,60 @@ def _is_scale(usual: pl.Series) -> bool:
     values = usual.unique().sort()
     steps = values.diff().drop_nulls()
     return len(steps) > 1 and values[0] in (0, 1) and values[-1] <= _MOST_ANSWERS and bool((steps == 1).all())
+
+
+_MOST_CODES = 6
+"""Distinct codes of one column."""
+_RARER = 0.6
+"""Times as many rows as the rarest answer that a code beyond a scale may have."""
+_BELOW_GROUND = frozenset("floor floors level storey story etage stock stockwerk geschoss piso piano".split())
+"""Words in the names of what is -1 below ground."""
+
+
+def _negative_codes(numbers: pl.Series) -> list[float]:
+    """Negative numbers of one figure that are codes, such as -1, -2, -8 and -9 in surveys, the lowest first."""
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    codes, of_codes = values[values < 0], counts[values < 0]
+    rest, of_rest = values[values >= 0], counts[values >= 0]
+    count = int(of_codes.sum())
+    if not 0 < len(codes) <= _MOST_CODES or codes[0] < -9 or (codes % 1).any() or len(rest) < _FEWEST_CATEGORIES:
+        return []
+    if count < max(3, 0.001 * len(numbers)) or count > 0.5 * len(numbers):
+        return []
+    # The least of counts or degrees are rare; so is what is below them.
+    least = float(of_rest[rest <= rest[0] + 2].mean())
+    answers = (np.diff(rest) == 1).all() and rest[0] <= 1 and 4 <= rest[-1] <= 10
+    flat = bool(answers and of_rest.min() >= 2 * of_codes.max())
+    if len(codes) == 1:
+        if not _is_scattered(numbers, codes[0]) or _BELOW_GROUND.intersection(words.split(numbers.name)):
+            return []
+        if (rest % 1).any():
+            often = count > max(of_rest[rest > 0].max(), 3 * of_rest.mean()) and len(rest) > _MOST_CLASSES
+        else:
+            # Below 0 there would be fewer than there are zeros.
+            none = int(of_rest[rest == 0].sum())
+            counted = words.counts_things(numbers.name) or (len(rest) > _NEAR and count >= 2 * none + 3)
+            often = codes[0] == -1 and rest[0] <= 1 and (counted or flat)
+        return codes.tolist() if often else []
+    steps = np.diff(codes)
+    beyond = int(of_codes[: int(np.flatnonzero(steps > 1)[-1]) + 1].sum()) if (steps > 1).any() else 0
+    apart = rest[0] - codes[-1] > _NEAR * np.median(np.diff(rest[: _NEAR + 1]))
+    often = of_codes.max() > (2 if beyond >= 3 else 3) * least or (beyond >= 3 and steps.max() > 3)
+    return codes.tolist() if apart or flat or often else []
+
+
+def _beyond_answers(numbers: pl.Series) -> list[float]:
+    """7, 8 and 9, or some of them, where they mean that there is no answer on a scale such as 1 to 5 or 0 and 1."""
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    tail = values >= 7 if 7 in values and values[values < 7].max(initial=0) < 6 else values >= 8
+    codes, scale = values[tail], values[~tail]
+    if not len(codes) or len(scale) < 2 or codes[-1] > 9 or not {8, 9}.intersection(codes) or (values % 1).any():
+        return []
+    if scale[0] not in (0, 1) or (np.diff(scale) != 1).any() or codes[0] - scale[-1] < 2:
+        return []
+    rare = counts[tail].sum() >= 3 and counts[tail].max() <= _RARER * counts[~tail].min()
+    scattered = all(_is_scattered(numbers, code) for code in codes)
+    return codes.tolist() if rare and scattered and not words.counts_things(numbers.name) else []
 
 
 _FEWEST_AMOUNTS = 12

@@ -340,9 +340,11 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
             continue
-        for sentinel in columns.sentinels(draft.frame[name]):
+        sentinels = columns.sentinels(draft.frame[name])
+        for sentinel in sentinels:
             # A class is often -1, or 0 where others begin at 100.
-            if sentinel.value in (-1, 0) and name == draft.target and draft.kind == "classification":
+            alone = len(sentinels) == 1 and sentinel.value in (-1, 0)
+            if alone and name == draft.target and draft.kind == "classification":
                 continue
             if sentinel.value == 0 and (state := _state_of_zeros(draft, name)):
                 draft.lines.append(
