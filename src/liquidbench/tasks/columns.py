@@ -289,7 +289,8 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         # A machine that is off is so for a while; what was not measured is 0 here and there.
         share = _MOST_SCATTERED if value == 0 and _is_scattered(numbers, value) else _MOST_ODD
         odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count, share)
-        suspected = several and (odd or (value == _NO_ANSWER and _is_scale(usual)))
+        none = value == 0 < least and _is_no_amount(numbers, usual, count)
+        suspected = several and (odd or none or (value == _NO_ANSWER and _is_scale(usual)))
     elif value == -1:
         distinct = usual.n_unique()
         lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
@@ -305,6 +306,24 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         wide = gap > spread > 0 and (several or value not in _OF_BYTES)
         suspected = wide or (several and (alone or _is_beyond(numbers, value)))
     return Sentinel(value, count, least, most) if suspected else None
+
+
+_LOWEST = 8
+"""Distinct values above 0 whose gaps say how wide one is that is no accident."""
+_FEW_ZEROS = 0.05
+"""Share of the others up to which zeros are rather lost values than the amount of nothing."""
+
+
+def _is_no_amount(numbers: pl.Series, usual: pl.Series, count: int) -> bool:
+    """Whether zeros are no amounts: few and scattered, or in what is never 0 by its name, and far below the others."""
+    values = usual.unique().sort()
+    gaps = values.head(_LOWEST + 1).diff().drop_nulls().to_numpy()
+    if len(gaps) < _LOWEST:
+        return False
+    if words.is_never_zero(numbers.name):
+        return bool(count <= _MOST_SCATTERED * len(usual) and values[0] >= 3 * np.median(gaps))
+    few = count <= _FEW_ZEROS * len(usual) and len(values) >= 2 * _LOWEST
+    return bool(few and values[0] >= _NEAR * gaps.max() and _is_scattered(numbers, 0.0))
 
 
 _NO_ANSWER = 9
