@@ -199,3 +199,98 @@ USUAL = {
 def test_counts_differences_and_states_have_no_codes(made):
     found = [suspected(made(np.random.default_rng([seed, 3]), 200 + 40 * seed))[0] for seed in range(12)]
     assert not any(found)
+
+
+# Zeros that are no amounts, and what thermometers give out
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "zeros"),
+    [
+        ("pulse", lambda g, n: g.normal(70, 9, n).round(), 5),
+        ("HeartRate", lambda g, n: (66 + 9 * signal(3, n)).round(), 4),
+        ("Age", lambda g, n: g.integers(19, 93, n), 90),
+        ("unit_price", lambda g, n: g.lognormal(4, 0.5, n).round(2), 120),
+        ("SkinThickness", lambda g, n: g.normal(28, 7, n).clip(8, 60).round(), 200),
+        ("strength", lambda g, n: g.lognormal(5, 0.4, n).round(), 12),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_zeros_that_are_no_amounts_are_suspected(name, made, zeros):
+    draws = np.random.default_rng(12)
+    values = made(draws, 900).astype(float)
+    values[draws.choice(900, zeros, replace=False)] = 0
+    (sentinel,) = columns.sentinels(pl.Series(name, values))
+    assert (sentinel.value, sentinel.count) == (0, zeros)
+
+
+def test_amounts_of_nothing_are_not_suspected():
+    for seed in range(8):
+        draws = np.random.default_rng([seed, 9])
+        there = draws.random(600)
+        made = {
+            "rain": np.where(there < 0.8, 0, draws.gamma(0.5, 8, 600)).round(1),
+            "rare_rain": np.where(there < 0.03, 0, draws.gamma(0.5, 8, 600)).round(1),
+            "sales": np.where(there < 0.3, 0, draws.lognormal(4, 0.6, 600)).round(2),
+            "energy_price": (30 + 25 * signal(seed, 600)).round(),
+            "age": draws.integers(0, 90, 600),
+            "insulin_dose": np.where(there < 0.9, 0, draws.integers(4, 30, 600)),
+        }
+        assert not [name for name, values in made.items() if columns.sentinels(pl.Series(name, values.astype(float)))]
+
+
+@pytest.mark.parametrize("value", [85.0, -40.0, -55.0, 100.0, 125.0])
+def test_what_thermometers_give_out_is_suspected(value):
+    temperature = (18 + 9 * signal(5, keeps=0.98)).round(2)
+    odd = temperature.copy()
+    odd[[70, 230, 231]] = value
+    (sentinel,) = columns.sentinels(pl.Series("water_temp", odd))
+    assert (sentinel.value, sentinel.count) == (value, 3)
+    assert not columns.sentinels(pl.Series("water_temp", temperature))
+
+
+def test_a_thermometer_that_is_led_there_is_right():
+    oven = (60 + 40 * np.sin(np.arange(ROWS) / 9)).round().clip(25, 85)
+    kettle = (92 + 9 * signal(6, keeps=0.97)).round()
+    for values in (oven, kettle):
+        assert not columns.sentinels(pl.Series("temp", values))
+
+
+# Amounts with signs, currencies and units
+
+AMOUNTS = {
+    "minus before": (["$8.50", "-$5.20", "$1,200.00"], [8.5, -5.2, 1200.0]),
+    "minus behind": (["£8.50", "£-5.20", "£3.00"], [8.5, -5.2, 3.0]),
+    "booked": (["€8.50", "(€5.20)", "€(3.00)"], [8.5, -5.2, -3.0]),
+    "booked with a unit": (["8.5%", "(5.2%)", "3%"], [8.5, -5.2, 3.0]),
+    "booked in front of a currency": (["8,50 €", "(5,20 €)", "0,75 €"], [8.5, -5.2, 0.75]),
+    "long dashes": (["8.5", "\u20145.2", "\uff0d3"], [8.5, -5.2, -3.0]),
+    "a dash apart": (["$ 8.50", "- $ 5.20", "- $3.00"], [8.5, -5.2, -3.0]),
+    "no cents": (["8.50", "5.-", "3.\u2013"], [8.5, 5.0, 3.0]),
+    "rupees": (["Rs. 8.50", "Rs. 12,34,567", "-Rs. 3"], [8.5, 1234567.0, -3.0]),
+    "zlotys": (["8,50 zł", "1 205,20 zł", "-0,75 zł"], [8.5, 1205.2, -0.75]),
+    "yen": (["850円", "-520円", "3円"], [850, -520, 3]),
+    "days": (["8 days", "1 day", "30 days"], [8, 1, 30]),
+    "decibels": (["-85 dBm", "-52 dBm", "-103 dBm"], [-85, -52, -103]),
+    "air": (["8.5 µg/m³", "5.2 µg/m³", "3.0 µg/m³"], [8.5, 5.2, 3.0]),
+    "full width": (["8.5％", "5.2％", "3.0％"], [8.5, 5.2, 3.0]),
+}
+
+
+@pytest.mark.parametrize(("cells", "expected"), AMOUNTS.values(), ids=AMOUNTS)
+def test_amounts_are_read_with_their_signs_and_units(tmp_path, cells, expected):
+    path = tmp_path / "amounts.csv"
+    pl.DataFrame({"amount": 8 * cells, "row": range(8 * len(cells))}).write_csv(path)
+    found = columns.read(path)
+    assert found.frame["amount"].to_list() == 8 * expected
+    assert not found.warnings
+
+
+@pytest.mark.parametrize(("name", "unit"), [("air temperature", "K"), ("Temp", "K"), ("resistance", "M"), ("res", "k")])
+def test_letters_behind_numbers_are_units_of_what_is_named(tmp_path, name, unit):
+    path = tmp_path / "units.csv"
+    pl.DataFrame({name: [f"{293 + row / 7:.2f} {unit}" for row in range(40)], "row": range(40)}).write_csv(path)
+    found = columns.read(path)
+    assert found.frame[name][7] == 294.0 and found.units == {name: unit}
+    pl.DataFrame({"followers": [f"{293 + row / 7:.2f}K" for row in range(40)], "row": range(40)}).write_csv(path)
+    assert "'e3'" in columns.read(path).spoilt["followers"]

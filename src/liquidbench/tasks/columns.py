@@ -248,6 +248,10 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
             usual = numbers.filter(numbers != value)
             if sentinel := _suspected(numbers, usual, value, often_used=False):
                 found.append(sentinel)
+    if "temperature" in words.quantities(column.name):
+        known = [sentinel.value for sentinel in found]
+        usual = numbers.filter(~numbers.is_in(known)) if known else numbers
+        found += [sentinel for value in _OF_THERMOMETERS if (sentinel := _of_no_reading(usual, value))]
     return found
 
 
@@ -257,6 +261,10 @@ _USED_AS_MISSING = re.compile(
     r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
     r"|-(?:2147483648|21474836\d\d)(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
 )
+_OF_THERMOMETERS = (85.0, 100.0, 125.0, 150.0, -40.0, -50.0, -55.0, -127.0)
+"""What thermometers give out that have just been switched on or are disconnected, and the ends of their ranges."""
+_LEAPS = 3
+"""Times as far as between nearly all rows that it is from such a number to the rows beside it."""
 _OF_BYTES = (127.0, 254.0, 255.0, 511.0, 1023.0, 16383.0, -128.0)
 """Ends of a byte's range, and of those of converters, which are numbers like others where one row has them."""
 
@@ -306,6 +314,21 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         wide = gap > spread > 0 and (several or value not in _OF_BYTES)
         suspected = wide or (several and (alone or _is_beyond(numbers, value)))
     return Sentinel(value, count, least, most) if suspected else None
+
+
+def _of_no_reading(numbers: pl.Series, value: float) -> Sentinel | None:
+    """A number in several rows that a signal leaps to and back from."""
+    rows = numbers.to_numpy()
+    there = rows == value
+    others, count = rows[~there], int(there.sum())
+    turns = np.flatnonzero(there[1:] != there[:-1])
+    if count < 2 or 2 * count > len(rows) or len(np.unique(others)) <= _MOST_CLASSES / 2:
+        return None
+    usual = float(np.quantile(np.abs(np.diff(others)), 0.95))
+    leaps = np.abs(np.diff(rows)[turns])
+    if not 0 < _LEAPS * usual < leaps.min():
+        return None
+    return Sentinel(value, count, float(others.min()), float(others.max()))
 
 
 _LOWEST = 8

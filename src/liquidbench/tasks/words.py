@@ -896,8 +896,8 @@ _QUANTITIES_OF_UNITS = {
 
 _NEVER_ZERO = frozenset(
     "bmi weight kg gewicht poids peso height größe groesse taille glucose glukose sgv bg cgm pulse puls hr heartrate "
-    "herzfrequenz bpm sbp dbp map nibp systolic diastolic cholesterol chol insulin triceps skinfold spo2 kelvin age alter "
-    "edad price preis prix precio area fläche flaeche surface salary gehalt".split()
+    "herzfrequenz bpm sbp dbp map nibp systolic diastolic cholesterol chol insulin triceps skinfold spo2 kelvin age "
+    "alter edad price preis prix precio area fläche flaeche surface salary gehalt".split()
 )
 _NEVER_ZERO_TOGETHER = re.compile(
     r"(?:.*_)?(?:heart_rate|resp(?:iratory|iration)?_rate|blood_pressure|bp_(?:sys|dia)|skin_thickness|body_\w+|"
@@ -913,7 +913,7 @@ def is_never_zero(name: str) -> bool:
         (True, True, False, False)
     """
     words = split(name)
-    if {"diff", "difference", "change", "delta", "lag", "sample", "class"}.intersection(words):
+    if {"diff", "difference", "change", "delta", "lag", "sample", "class", "dose", "pump", "bolus"}.intersection(words):
         return False
     return not _NEVER_ZERO.isdisjoint(words) or bool(_NEVER_ZERO_TOGETHER.fullmatch("_".join(words)))
 
