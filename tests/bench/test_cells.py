@@ -294,3 +294,39 @@ def test_letters_behind_numbers_are_units_of_what_is_named(tmp_path, name, unit)
     assert found.frame[name][7] == 294.0 and found.units == {name: unit}
     pl.DataFrame({"followers": [f"{293 + row / 7:.2f}K" for row in range(40)], "row": range(40)}).write_csv(path)
     assert "'e3'" in columns.read(path).spoilt["followers"]
+
+
+# Numbers and words in one column
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["P", "R", "1", "2", "3", "4"], ["EG", "1", "2", "UG"], ["1", "2", "2b", "3"], ["1A", "1B", "2A", "3C"]],
+    ids="".join,
+)
+@pytest.mark.parametrize("target", ["y", "stage"])
+def test_codes_among_few_numbers_make_categories(planned, values, target):
+    plan = planned(frame_of(x=signal(1).round(3), stage=some(14, values), y=signal(2).round(3)), target)
+    if target == "y":
+        names = ", ".join(map(repr, sorted(values)))
+        assert any(
+            f"'stage' as {len(values)} columns of 0 and 1, one for each of {names}" in line for line in plan.lines
+        )
+    else:
+        assert plan.task.classes == tuple(sorted(values))
+    if len(set(values) & set("1234")) > 2:
+        assert any(line.startswith("file: 'stage' holds ") and "taken for categories" in line for line in plan.lines)
+
+
+def test_rare_words_among_numbers_stay_missing(planned):
+    answers = some(15, ["1", "2", "3", "4", "5"])
+    for word in ("DK", "error"):
+        cells, count = with_cells(16, answers, word, 0.03)
+        plan = planned(frame_of(x=cells, y=signal(2).round(3)))
+        assert warned(plan, f"'x' holds no number in {count} cells of {ROWS}, read as missing")
+
+
+def test_many_floors_with_words_may_be_merged(planned):
+    cells, _ = with_cells(16, some(15, [str(floor) for floor in range(1, 15)]), "EG", 0.2)
+    plan = planned(frame_of(floor=cells, x=signal(1).round(3), y=signal(2).round(3)))
+    assert any("merge them into ten categories" in line for line in plan.lines if line.startswith("left out"))

@@ -659,19 +659,33 @@ class _Typing:
         if not len(odd):
             return True
         words = self.words.get(name, column)
-        others = words.filter(numbers.is_null() & column.is_not_null()).alias("value").value_counts()["count"]
-        if numbers.n_unique() <= _FEWEST_CATEGORIES and (others.to_numpy() >= _FEWEST_CATEGORIES).all():
+        others = words.filter(numbers.is_null() & column.is_not_null()).alias("value").value_counts()
+        again = (others["count"] >= _FEWEST_CATEGORIES).all()
+        if numbers.n_unique() <= _FEWEST_CATEGORIES and again:
             # A word that comes again beside two numbers is a category, such as 'a' beside 0.
+            return False
+        values = words.filter(column.is_not_null()).n_unique()
+        few = values <= _MOST_CODED and bool((numbers.drop_nulls() % 1 == 0).all())
+        many = len(odd) > max(BAD_CELLS * there, 1)
+        coded = (
+            others["value"].str.contains(_CODE).all() and not others["value"].str.to_lowercase().is_in(_NO_CODES).any()
+        )
+        if few and again and (many or coded) and values <= _MOST_CATEGORIES:
+            # As gears are: R, N, 1, 2, 3.
+            self.table.remarks.append(
+                f"file: {name!r} holds {_count(numbers.drop_nulls().n_unique(), 'number')} and "
+                f"{listed(others['value'].sort(), 4)}, taken for categories"
+            )
             return False
         some = [f"{words[int(place)]!r} in {self.table.at(int(place))}" for place in odd[:3]]
         more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
-        if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
+        if many or there - len(odd) < 5 or self.labels(name):
             values = list(dict.fromkeys(words[int(place)] for place in odd))
             way = f"{option(name, values[0])} makes {'it' if len(values) == 1 else 'the first'} missing"
             if len(odd) <= 0.5 * there:
                 self.table.spoilt[name] = (
                     f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "
-                    f"cells ({way})"
+                    f"cells ({way}){', or merge them into ten categories with letters in each' * few}"
                 )
             return False
         self.bad.append(name)
@@ -897,6 +911,11 @@ _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[
 _MOST_CLASSES = 50
 _TRUTHS = tuple(set(pair.split()) for pair in ("yes no", "y n", "true false", "t f", "1 0", "on off"))
 _FEWEST_CATEGORIES = 3
+_MOST_CATEGORIES, _MOST_CODED = 10, 20
+"""Distinct values of a column with numbers and words up to which they are categories, or may be."""
+_CODE = r"^(?:[A-Za-z]{1,2}\d?|\d{1,2}[A-Za-z])$"
+_NO_CODES = ("dk", "rf", "ns", "er", "na", "nd")
+"""What looks so and means that there was no answer, or an error."""
 _MOST_TOLD = 8
 _SIDEWAYS = 10
 """Times as many columns as rows from which on a table of few rows most likely lies on its side."""

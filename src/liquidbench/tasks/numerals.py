@@ -40,6 +40,7 @@ def _forms(mark: str) -> tuple[str, str, str]:
 _NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
 _ENOUGH = 20
 _SAMPLE = 20_000
+_MOST_CODES = 50
 _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -239,6 +240,9 @@ def in_several_units(column: pl.Series) -> list[str]:
     sign, unit = numbers.str.extract(number, 1).fill_null(""), numbers.str.extract(number, 3).str.strip_chars()
     named = pl.DataFrame({"cell": numbers, "sign": sign, "unit": unit}).filter((unit != "") | (sign != ""))
     named = named.unique(("sign", "unit"), keep="first", maintain_order=True)
+    # '1A' and '2B' are codes where they come again and again.
+    if numbers.n_unique() <= _MOST_CODES and numbers.str.contains(r"^\d+[A-Z]?$").all():
+        return []
     known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
     return named["cell"].to_list() if named.height > 1 and known else []
 
