@@ -330,3 +330,27 @@ def test_many_floors_with_words_may_be_merged(planned):
     cells, _ = with_cells(16, some(15, [str(floor) for floor in range(1, 15)]), "EG", 0.2)
     plan = planned(frame_of(floor=cells, x=signal(1).round(3), y=signal(2).round(3)))
     assert any("merge them into ten categories" in line for line in plan.lines if line.startswith("left out"))
+
+
+# Lengths of time
+
+LENGTHS = {
+    "minutes": (lambda s: f"{s // 60}:{s % 60:02}", lambda s: s),
+    "hours": (lambda s: f"{s // 3600}:{s // 60 % 60:02}:{s % 60:02}", lambda s: s),
+    "ISO 8601": (lambda s: f"PT{s % 90}M", lambda s: 60 * (s % 90)),
+    "days": (lambda s: f"{s % 4}.{s // 300:02}:00:00", lambda s: 86400 * (s % 4) + 3600 * (s // 300)),
+}
+
+
+@pytest.mark.parametrize(("write", "length"), LENGTHS.values(), ids=LENGTHS)
+def test_lengths_of_time_are_left_out_with_the_line_that_makes_seconds(planned, write, length):
+    pandas = pytest.importorskip("pandas")
+    seconds = some(17, np.arange(90, 1400))
+    frame = frame_of(lap=[write(int(s)) for s in seconds], x=signal(1).round(3), y=signal(2).round(3))
+    (line,) = [line for line in planned(frame).lines if line.startswith("left out")]
+    code = line.split("in pandas: ")[1].split(", as minutes")[0]
+    made = {"table": pandas.DataFrame({"lap": frame["lap"].to_list()}), "pandas": pandas}
+    exec(code, made)
+    assert made["table"]["lap"].to_list() == length(seconds).tolist()
+    with pytest.raises(ValueError, match="to_timedelta"):
+        planned(frame, "lap")

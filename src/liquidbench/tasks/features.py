@@ -50,7 +50,8 @@ def choose(draft: Draft) -> None:
 def _check_target(draft: Draft) -> None:
     name, column = draft.target, draft.frame[draft.target]
     if not is_usable(column) or column.dtype.is_temporal():
-        draft.refuse(f"target {name!r} holds {kind_of_content(column)}; expected numbers, text or true and false")
+        way = _into_seconds(draft, name)
+        draft.refuse(f"target {name!r} holds {kind_of_content(column)}; expected numbers, text or true and false{way}")
     missing = column.null_count()
     if missing == len(column):
         draft.refuse(f"target {name!r} has no value in any row; nothing to learn from")
@@ -140,7 +141,7 @@ def _unfit(draft: Draft, name: str) -> str | None:
     column = draft.frame[name]
     values = column.drop_nulls()
     if not is_usable(column):
-        return f"holds {kind_of_content(column)}, which are no features"
+        return f"holds {kind_of_content(column)}, which are no features{_into_seconds(draft, name)}"
     if not len(values):
         return "is empty"
     if column.dtype.is_temporal() or name in draft.found.questions:
@@ -164,6 +165,24 @@ def _unfit(draft: Draft, name: str) -> str | None:
         return f"holds text, {distinct}"
     draft.refuse_infinite(name)
     return None
+
+
+def _into_seconds(draft: Draft, name: str) -> str:
+    """How lengths of time, which are read as times of day are, become numbers; empty for other columns."""
+    if draft.frame[name].dtype != pl.Duration:
+        return ""
+    written, cells, said = draft.file.frame[name], f"table[{name!r}]", ""
+    if written.dtype == pl.String:
+        known = written.drop_nulls()
+        if known.str.contains(r"^\d+:\d{2}(?:\.\d+)?$").all():
+            # pandas wants hours in front.
+            cells = f"'00:' + {cells}"
+            said = ", as minutes and seconds; hours and minutes need ':00' behind them instead"
+        elif known.str.contains(r"^\d+\.\d{2}:").any():
+            cells = f"{cells}.str.replace('.', ' days ', n=1, regex=False)"
+        cells = f"pandas.to_timedelta({cells})"
+    way = f"table[{name!r}] = {cells}.dt.total_seconds(){said}"
+    return f"; if they are lengths of time, make seconds of them, in pandas: {way}"
 
 
 def _repeats_target(draft: Draft, name: str) -> str | None:
