@@ -354,3 +354,41 @@ def test_lengths_of_time_are_left_out_with_the_line_that_makes_seconds(planned, 
     assert made["table"]["lap"].to_list() == length(seconds).tolist()
     with pytest.raises(ValueError, match="to_timedelta"):
         planned(frame, "lap")
+
+
+# Columns that change places, versions, and numbers that are too large
+
+
+@pytest.mark.parametrize("target", ["y", "flow"])
+def test_columns_that_change_places_are_warned_of(planned, target):
+    flow, level = (12 + signal(1)).round(2), (60 + 7 * signal(2)).round(2)
+    after = np.arange(ROWS) >= 250
+    flow, level = np.where(after, level, flow), np.where(after, flow, level)
+    plan = planned(frame_of(flow=flow, level=level, x=signal(4).round(3), y=signal(3).round(3)), target)
+    (line,) = warned(plan, "change places")
+    assert "'flow'" in line and "'level'" in line and "from line 252 on" in line
+
+
+def test_columns_that_rise_and_fall_together_keep_their_places(planned):
+    heat = np.where(np.arange(ROWS) >= 250, 80, 20) + 2 * signal(1)
+    cold = np.where(np.arange(ROWS) >= 250, 4, 15) + signal(2)
+    plan = planned(frame_of(heat=heat.round(2), cold=cold.round(2), y=signal(3).round(3)))
+    assert not warned(plan, "change places")
+
+
+def test_versions_stay_text(planned):
+    plan = planned(
+        frame_of(firmware=some(18, ["1.9", "1.10", "1.1"]), x=some(19, ["1.9", "1.10"]), y=signal(2).round(3))
+    )
+    assert any(
+        "'firmware' as 3 columns of 0 and 1, one for each of '1.1', '1.10', '1.9'" in line for line in plan.lines
+    )
+    assert any("1 column of numbers ('x')" in line for line in plan.lines)
+
+
+def test_an_infinite_value_is_refused_with_the_option_that_makes_it_missing(planned):
+    cells = np.where(np.arange(ROWS) == 30, 1e77, signal(1).round(3))
+    frame = frame_of(x=cells, y=signal(2).round(3))
+    with pytest.raises(ValueError, match="--missing x=1e\\+77 makes them missing"):
+        planned(frame)
+    assert planned(frame, missing=["x=1e+77"])

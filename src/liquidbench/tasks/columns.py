@@ -757,6 +757,7 @@ class _Typing:
         named = [
             name for name in named if not (done[name].dtype.is_float() and 2 * done[name].n_unique() > len(done[name]))
         ]
+        named += [name for name, column in done.items() if name not in named and self._are_versions(text, column)]
         for name in named:
             cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)
             done[name] = cells.set(done[name].is_null(), None)
@@ -766,6 +767,13 @@ class _Typing:
                 "codes"
             )
 
+    def _are_versions(self, text: Mapping[str, pl.Series], numbers: pl.Series) -> bool:
+        """Whether all numbers are versions, such as 1.9 and 1.10."""
+        if numbers.dtype != pl.Float64 or numbers.name not in text or not words.is_version(numbers.name):
+            return False
+        written = text[numbers.name].filter(numbers.is_not_null())
+        return written.n_unique() <= _MOST_CLASSES and written.str.contains(r"^\s*\d+\.\d{1,3}\s*$").all()
+
     def _kept_apart(self, text: pl.Series, numbers: pl.Series) -> pl.Series:
         """Numbers, or text where numbers would not keep apart what it does."""
         name = numbers.name
@@ -774,7 +782,8 @@ class _Typing:
         if numbers.dtype == pl.Int64:
             padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1) & numbers.is_not_null()).any())
         elif label:
-            padded = text.n_unique() != numbers.n_unique()
+            # '1.10' is not '1.1' where it is no number.
+            padded = text.n_unique() != numbers.n_unique() or bool(text.str.contains(r"\.\d*[1-9]0+$").any())
         elif float(numbers.abs().max() or 0) > 2**53:  # pyright: ignore[reportArgumentType]
             padded = bool(text.str.contains(r"^[+-]?\d{16,}$").all())
         if not padded:

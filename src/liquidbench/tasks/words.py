@@ -894,6 +894,16 @@ _QUANTITIES_OF_UNITS = {
 }
 
 
+def is_version(name: str) -> bool:
+    """Whether a column's name is that of version or section numbers, in which 1.10 comes after 1.9.
+
+    Example:
+        >>> is_version("app_version"), is_version("Firmware"), is_version("conversion")
+        (True, True, False)
+    """
+    return not {"version", "ver", "firmware", "fw", "release", "revision", "section", "chapter"}.isdisjoint(split(name))
+
+
 _NEVER_ZERO = frozenset(
     "bmi weight kg gewicht poids peso height größe groesse taille glucose glukose sgv bg cgm pulse puls hr heartrate "
     "herzfrequenz bpm sbp dbp map nibp systolic diastolic cholesterol chol insulin triceps skinfold spo2 kelvin age "
