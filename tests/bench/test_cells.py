@@ -49,7 +49,7 @@ def test_numbers_of_many_digits_stay_text_though_they_are_all_distinct(planned):
 # Marks of missing cells among words
 
 CERTAIN = ["n/a", "N.A.", "N/a", "--", "Not Available", "no data", "NO DATA", "K.A.", "unavailable", "Undefined"]
-DOUBTFUL = ["-", ".", "Unknown", "UNK", "missing", "*", "none", "nil", "tbd", "-9", "999", "0"]
+DOUBTFUL = ["-", ".", "Unknown", "UNK", "missing", "*", "None", "nil", "tbd", "-9", "999", "0"]
 STATES = ["drive", "park", "charge"]
 
 
@@ -90,7 +90,7 @@ def test_doubtful_marks_stay_with_a_warning(planned, target):
 
 VALUES = [
     ["none", "rain", "none", "none", "hail"], ["-", "+", "++", "--"], ["none", "mild", "severe", "severe"],
-    ["N", "R", "S"], ["2", "3", "4 or more"], ["Ohio", "Nebraska"], ["ok", "-"],
+    ["N", "R", "S"], ["2", "3", "4 or more"], ["Ohio", "Nebraska"], ["ok", "-"], ["None", "Rain", "Hail"],
 ]  # fmt: skip
 
 

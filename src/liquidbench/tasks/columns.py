@@ -896,7 +896,8 @@ def may_be_missing(column: pl.Series) -> list[tuple[str, int, bool]]:
     """Values of a column of words that may mean that there is none: marks such as ``-`` or ``unknown``, and numbers.
 
     Returns:
-        Each with the number of its cells, and whether it is rarer than another value, as marks are.
+        Each with the number of its cells, and whether it is rarer than another value and no word as the others are,
+        as marks are.
     """
     of = column.drop_nulls().alias("value").value_counts()
     values, lower = of["value"], of["value"].str.to_lowercase()
@@ -909,11 +910,14 @@ def may_be_missing(column: pl.Series) -> list[tuple[str, int, bool]]:
     # Codes with letters and figures are others' neighbours.
     if values.filter(~numbers & ~marks).str.contains(r"^[^\d]*[^\W\d]{3}[^\d]*$").all() and numbers.sum() <= 2:
         marks |= numbers
-    others = of.filter(~marks)["count"].to_list()
-    if len(others) < 2:
+    others = of.filter(~marks)
+    if others.height < 2:
         return []
-    found = of.filter(marks).sort("count", descending=True)
-    return [(value, count, count < max(others)) for value, count in found.iter_rows()]
+    found, most = of.filter(marks).sort("count", descending=True), max(others["count"])
+    # Python writes None, where there may be no rain or no alarm.
+    lowered = others["value"].str.contains("^[a-z]").all()
+    nothing = {"none"} if lowered else {"none", "None"}
+    return [(value, count, count < most and value not in nothing) for value, count in found.iter_rows()]
 
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
