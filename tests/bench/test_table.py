@@ -102,7 +102,7 @@ def test_every_guess_is_said_with_its_reason(save):
     assert said(lines, "classes").startswith("classes: 'high' in ")
     assert said(lines, "features") == (
         "features: 2 columns of numbers ('x', 'z'); 'on' as 0 and 1; 'place' as 2 columns of 0 and 1, one for each "
-        "value"
+        "of 'north', 'south'"
     )
     assert (
         said(lines, "left out")
@@ -573,6 +573,8 @@ def test_a_feature_that_ranks_a_class_too_well_is_a_suspect(save, classes):
     mapping, lines = guess(save(frame.with_columns(fair=pl.Series(y + draws.normal(size=600)))), "y")
     assert "alarm" in mapping["features"]
     told = "c0" if classes == 2 else "c1"
+    # Of twenty classes, some have few rows in validation.
+    lines = [line for line in lines if "too few" not in line]
     assert said(lines, "warning") == (
         f"warning: leak suspect: 'alarm' alone tells class '{told}' of 'y' from all others almost perfectly (AUROC "
         f"1.00000){LEAVE_OUT}"

@@ -37,6 +37,19 @@ _MISSING_TEXT = (
     *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "---", "----", "#N/A", "<NA>", "\\N", "(null)"),
     *("#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
 )
+"""What stands in columns of words where there is none, as it is written."""
+_MISSING_WORDS = frozenset(
+    "n/a|n.a.|n.a|#n/a|#n/a n/a|#na|<na>|(null)|not available|unavailable|no data|nodata|no value|undefined|undef|"
+    "k.a.|k. a.".split("|")
+) | {"-" * length for length in range(2, 13)}
+"""The same in any case."""
+_MAY_BE_MISSING = (reading.MISSING - _MISSING_WORDS - {"", "na"}) | frozenset(
+    "unk|unkn|tbd|not known|not specified|not recorded|not stated|unbekannt|keine angabe|inconnu|desconocido|"
+    "sconosciuto|onbekend|не известно|неизвестно|不明|未知".split("|")
+)
+"""What may be missing in a column of words, or a value: nothing was found, or nobody knows; in lower case."""
+_AMOUNTS_OF_NONE = frozenset("mild minor slight low light weak some partial few moderate little small single".split())
+"""Words beside which none is the least of a scale."""
 
 
 class Table(NamedTuple):
@@ -198,7 +211,11 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
       gap has to be wider than those between the least of them;
     - wider than those between the values next to it, where it is such a number or at the end of a machine's range
       (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere;
-    - a 9 in several rows beyond a scale of answers, such as 1 to 5.
+    - a 9 in several rows beyond a scale of answers, such as 1 to 5; 8 and 9, or 7 to 9, scattered in fewer rows than
+      any answer.
+
+    Negative numbers of one figure beside others that have no sign are codes together, where there is a gap between
+    them, or where they come more often than the least of the others do.
 
     What goes on from the others by a step like theirs is one of them, as 95 to 99 are beside 92, 93 and 94.
 
@@ -206,6 +223,11 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
         column: numbers, in the order of their rows.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
+    if codes := _negative_codes(numbers) or _beyond_answers(numbers):
+        rest = numbers.filter(~numbers.is_in(codes))
+        least, most = float(rest.min()), float(rest.max())  # pyright: ignore[reportArgumentType]
+        found = [Sentinel(code, int((numbers == code).sum()), least, most) for code in codes]
+        return found + sentinels(rest)
     usual, outer = numbers, []
     for end in (pl.Series.min, pl.Series.max):
         while len(outer) < _MOST_SENTINELS and len(usual):
@@ -226,6 +248,10 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
             usual = numbers.filter(numbers != value)
             if sentinel := _suspected(numbers, usual, value, often_used=False):
                 found.append(sentinel)
+    if "temperature" in words.quantities(column.name):
+        known = [sentinel.value for sentinel in found]
+        usual = numbers.filter(~numbers.is_in(known)) if known else numbers
+        found += [sentinel for value in _OF_THERMOMETERS if (sentinel := _of_no_reading(usual, value))]
     return found
 
 
@@ -235,6 +261,10 @@ _USED_AS_MISSING = re.compile(
     r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
     r"|-(?:2147483648|21474836\d\d)(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
 )
+_OF_THERMOMETERS = (85.0, 100.0, 125.0, 150.0, -40.0, -50.0, -55.0, -127.0)
+"""What thermometers give out that have just been switched on or are disconnected, and the ends of their ranges."""
+_LEAPS = 3
+"""Times as far as between nearly all rows that it is from such a number to the rows beside it."""
 _OF_BYTES = (127.0, 254.0, 255.0, 511.0, 1023.0, 16383.0, -128.0)
 """Ends of a byte's range, and of those of converters, which are numbers like others where one row has them."""
 
@@ -267,7 +297,8 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         # A machine that is off is so for a while; what was not measured is 0 here and there.
         share = _MOST_SCATTERED if value == 0 and _is_scattered(numbers, value) else _MOST_ODD
         odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count, share)
-        suspected = several and (odd or (value == _NO_ANSWER and _is_scale(usual)))
+        none = value == 0 < least and _is_no_amount(numbers, usual, count)
+        suspected = several and (odd or none or (value == _NO_ANSWER and _is_scale(usual)))
     elif value == -1:
         distinct = usual.n_unique()
         lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
@@ -285,6 +316,39 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     return Sentinel(value, count, least, most) if suspected else None
 
 
+def _of_no_reading(numbers: pl.Series, value: float) -> Sentinel | None:
+    """A number in several rows that a signal leaps to and back from."""
+    rows = numbers.to_numpy()
+    there = rows == value
+    others, count = rows[~there], int(there.sum())
+    turns = np.flatnonzero(there[1:] != there[:-1])
+    if count < 2 or 2 * count > len(rows) or len(np.unique(others)) <= _MOST_CLASSES / 2:
+        return None
+    usual = float(np.quantile(np.abs(np.diff(others)), 0.95))
+    leaps = np.abs(np.diff(rows)[turns])
+    if not 0 < _LEAPS * usual < leaps.min():
+        return None
+    return Sentinel(value, count, float(others.min()), float(others.max()))
+
+
+_LOWEST = 8
+"""Distinct values above 0 whose gaps say how wide one is that is no accident."""
+_FEW_ZEROS = 0.05
+"""Share of the others up to which zeros are rather lost values than the amount of nothing."""
+
+
+def _is_no_amount(numbers: pl.Series, usual: pl.Series, count: int) -> bool:
+    """Whether zeros are no amounts: few and scattered, or in what is never 0 by its name, and far below the others."""
+    values = usual.unique().sort()
+    gaps = values.head(_LOWEST + 1).diff().drop_nulls().to_numpy()
+    if len(gaps) < _LOWEST:
+        return False
+    if words.is_never_zero(numbers.name):
+        return bool(count <= _MOST_SCATTERED * len(usual) and values[0] >= 3 * np.median(gaps))
+    few = count <= _FEW_ZEROS * len(usual) and len(values) >= 2 * _LOWEST
+    return bool(few and values[0] >= _NEAR * gaps.max() and _is_scattered(numbers, 0.0))
+
+
 _NO_ANSWER = 9
 """What surveys write for no answer where the answers are numbers of one figure."""
 _MOST_ANSWERS = 6
@@ -295,6 +359,60 @@ def _is_scale(usual: pl.Series) -> bool:
     values = usual.unique().sort()
     steps = values.diff().drop_nulls()
     return len(steps) > 1 and values[0] in (0, 1) and values[-1] <= _MOST_ANSWERS and bool((steps == 1).all())
+
+
+_MOST_CODES = 6
+"""Distinct codes of one column."""
+_RARER = 0.6
+"""Times as many rows as the rarest answer that a code beyond a scale may have."""
+_BELOW_GROUND = frozenset("floor floors level storey story etage stock stockwerk geschoss piso piano".split())
+"""Words in the names of what is -1 below ground."""
+
+
+def _negative_codes(numbers: pl.Series) -> list[float]:
+    """Negative numbers of one figure that are codes, such as -1, -2, -8 and -9 in surveys, the lowest first."""
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    codes, of_codes = values[values < 0], counts[values < 0]
+    rest, of_rest = values[values >= 0], counts[values >= 0]
+    count = int(of_codes.sum())
+    if not 0 < len(codes) <= _MOST_CODES or codes[0] < -9 or (codes % 1).any() or len(rest) < _FEWEST_CATEGORIES:
+        return []
+    if count < max(3, 0.001 * len(numbers)) or count > 0.5 * len(numbers):
+        return []
+    # The least of counts or degrees are rare; so is what is below them.
+    least = float(of_rest[rest <= rest[0] + 2].mean())
+    answers = (np.diff(rest) == 1).all() and rest[0] <= 1 and 4 <= rest[-1] <= 10
+    flat = bool(answers and of_rest.min() >= 2 * of_codes.max())
+    if len(codes) == 1:
+        if not _is_scattered(numbers, codes[0]) or _BELOW_GROUND.intersection(words.split(numbers.name)):
+            return []
+        if (rest % 1).any():
+            often = count > max(of_rest[rest > 0].max(), 3 * of_rest.mean()) and len(rest) > _MOST_CLASSES
+        else:
+            # Below 0 there would be fewer than there are zeros.
+            none = int(of_rest[rest == 0].sum())
+            counted = words.counts_things(numbers.name) or (len(rest) > _NEAR and count >= 2 * none + 3)
+            often = codes[0] == -1 and rest[0] <= 1 and (counted or flat)
+        return codes.tolist() if often else []
+    steps = np.diff(codes)
+    beyond = int(of_codes[: int(np.flatnonzero(steps > 1)[-1]) + 1].sum()) if (steps > 1).any() else 0
+    apart = rest[0] - codes[-1] > _NEAR * np.median(np.diff(rest[: _NEAR + 1]))
+    often = of_codes.max() > (2 if beyond >= 3 else 3) * least or (beyond >= 3 and steps.max() > 3)
+    return codes.tolist() if apart or flat or often else []
+
+
+def _beyond_answers(numbers: pl.Series) -> list[float]:
+    """7, 8 and 9, or some of them, where they mean that there is no answer on a scale such as 1 to 5 or 0 and 1."""
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    tail = values >= 7 if 7 in values and values[values < 7].max(initial=0) < 6 else values >= 8
+    codes, scale = values[tail], values[~tail]
+    if not len(codes) or len(scale) < 2 or codes[-1] > 9 or not {8, 9}.intersection(codes) or (values % 1).any():
+        return []
+    if scale[0] not in (0, 1) or (np.diff(scale) != 1).any() or codes[0] - scale[-1] < 2:
+        return []
+    rare = counts[tail].sum() >= 3 and counts[tail].max() <= _RARER * counts[~tail].min()
+    scattered = all(_is_scattered(numbers, code) for code in codes)
+    return codes.tolist() if rare and scattered and not words.counts_things(numbers.name) else []
 
 
 _FEWEST_AMOUNTS = 12
@@ -541,19 +659,33 @@ class _Typing:
         if not len(odd):
             return True
         words = self.words.get(name, column)
-        others = words.filter(numbers.is_null() & column.is_not_null()).alias("value").value_counts()["count"]
-        if numbers.n_unique() <= _FEWEST_CATEGORIES and (others.to_numpy() >= _FEWEST_CATEGORIES).all():
+        others = words.filter(numbers.is_null() & column.is_not_null()).alias("value").value_counts()
+        again = (others["count"] >= _FEWEST_CATEGORIES).all()
+        if numbers.n_unique() <= _FEWEST_CATEGORIES and again:
             # A word that comes again beside two numbers is a category, such as 'a' beside 0.
+            return False
+        values = words.filter(column.is_not_null()).n_unique()
+        few = values <= _MOST_CODED and bool((numbers.drop_nulls() % 1 == 0).all())
+        many = len(odd) > max(BAD_CELLS * there, 1)
+        coded = (
+            others["value"].str.contains(_CODE).all() and not others["value"].str.to_lowercase().is_in(_NO_CODES).any()
+        )
+        if few and again and (many or coded) and values <= _MOST_CATEGORIES:
+            # As gears are: R, N, 1, 2, 3.
+            self.table.remarks.append(
+                f"file: {name!r} holds {_count(numbers.drop_nulls().n_unique(), 'number')} and "
+                f"{listed(others['value'].sort(), 4)}, taken for categories"
+            )
             return False
         some = [f"{words[int(place)]!r} in {self.table.at(int(place))}" for place in odd[:3]]
         more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
-        if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
+        if many or there - len(odd) < 5 or self.labels(name):
             values = list(dict.fromkeys(words[int(place)] for place in odd))
             way = f"{option(name, values[0])} makes {'it' if len(values) == 1 else 'the first'} missing"
             if len(odd) <= 0.5 * there:
                 self.table.spoilt[name] = (
                     f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "
-                    f"cells ({way})"
+                    f"cells ({way}){', or merge them into ten categories with letters in each' * few}"
                 )
             return False
         self.bad.append(name)
@@ -625,6 +757,7 @@ class _Typing:
         named = [
             name for name in named if not (done[name].dtype.is_float() and 2 * done[name].n_unique() > len(done[name]))
         ]
+        named += [name for name, column in done.items() if name not in named and self._are_versions(text, column)]
         for name in named:
             cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)
             done[name] = cells.set(done[name].is_null(), None)
@@ -634,6 +767,13 @@ class _Typing:
                 "codes"
             )
 
+    def _are_versions(self, text: Mapping[str, pl.Series], numbers: pl.Series) -> bool:
+        """Whether all numbers are versions, such as 1.9 and 1.10."""
+        if numbers.dtype != pl.Float64 or numbers.name not in text or not words.is_version(numbers.name):
+            return False
+        written = text[numbers.name].filter(numbers.is_not_null())
+        return written.n_unique() <= _MOST_CLASSES and written.str.contains(r"^\s*\d+\.\d{1,3}\s*$").all()
+
     def _kept_apart(self, text: pl.Series, numbers: pl.Series) -> pl.Series:
         """Numbers, or text where numbers would not keep apart what it does."""
         name = numbers.name
@@ -642,7 +782,8 @@ class _Typing:
         if numbers.dtype == pl.Int64:
             padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1) & numbers.is_not_null()).any())
         elif label:
-            padded = text.n_unique() != numbers.n_unique()
+            # '1.10' is not '1.1' where it is no number.
+            padded = text.n_unique() != numbers.n_unique() or bool(text.str.contains(r"\.\d*[1-9]0+$").any())
         elif float(numbers.abs().max() or 0) > 2**53:  # pyright: ignore[reportArgumentType]
             padded = bool(text.str.contains(r"^[+-]?\d{16,}$").all())
         if not padded:
@@ -651,19 +792,26 @@ class _Typing:
         distinct = cells.drop_nulls().n_unique()
         keeps = distinct == numbers.drop_nulls().n_unique()
         if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
-            if name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1 and not self.codes(name):
-                self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
-            return numbers
+            alike = name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1
+            if not alike or numbers.dtype == pl.Int64:
+                if alike and not self.codes(name):
+                    self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
+                return numbers
         if not keeps or numbers.dtype != pl.Int64:
-            self.table.remarks.append(
-                f"file: {name!r} is read as text, since numbers would not keep its {distinct} distinct values apart"
+            lost = (
+                f"its {distinct} distinct values apart" if not keeps else f"all digits, as of {cells.drop_nulls()[0]!r}"
             )
+            self.table.remarks.append(f"file: {name!r} is read as text, since numbers would not keep {lost}")
         return cells
 
     # Words
 
     def _as_words(self, column: pl.Series) -> pl.Series:
-        text = column.set(column.is_in(_MISSING_TEXT), None)
+        if "" in self.missing.get(column.name, ()):
+            text = column.set(column == "", None)
+        else:
+            text = column.set(_mean_missing(column), None)
+            self._tell_marks(column.filter(text.is_null() & column.is_not_null()))
         if text.null_count() == len(text):
             return text.cast(pl.Float64)
         if (column == "NA").any() and self._is_value(column, text):
@@ -676,6 +824,16 @@ class _Typing:
                 "which is a category of its own; write those alike that mean the same"
             )
         return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text
+
+    def _tell_marks(self, cells: pl.Series) -> None:
+        """Say what counts as missing among words; of ``NA`` it is said where that is decided."""
+        marks = cells.filter(~cells.is_in(["", "NA"]))
+        if len(marks):
+            some = " and ".join(map(repr, marks.unique(maintain_order=True)))
+            self.table.remarks.append(
+                f"file: {some} in {_count(len(marks), 'cell')} of {cells.name!r} means missing "
+                f"({option(cells.name, '')} makes it a value)"
+            )
 
     def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
         """Whether ``NA`` is one value among others rather than a mark of a missing one."""
@@ -724,10 +882,53 @@ class _Typing:
             self.table.warnings.append("no cell holds any of the values asked to be missing")
 
 
+def _mean_missing(column: pl.Series) -> pl.Series:
+    """Whether cells of words are marks of missing ones."""
+    lower = column.str.to_lowercase()
+    marks = column.is_in(_MISSING_TEXT) | lower.is_in(list(_MISSING_WORDS))
+    # Beside '+' and '++', dashes are values.
+    if column.str.contains(r"^[+±]+$").any():
+        marks &= ~column.str.contains("^-+$")
+    return marks
+
+
+def may_be_missing(column: pl.Series) -> list[tuple[str, int, bool]]:
+    """Values of a column of words that may mean that there is none: marks such as ``-`` or ``unknown``, and numbers.
+
+    Returns:
+        Each with the number of its cells, and whether it is rarer than another value and no word as the others are,
+        as marks are.
+    """
+    of = column.drop_nulls().alias("value").value_counts()
+    values, lower = of["value"], of["value"].str.to_lowercase()
+    marks = lower.is_in(list(_MAY_BE_MISSING))
+    if values.str.contains(r"^[+±]+$").any():
+        marks &= ~values.str.contains("^-+$")
+    if lower.is_in(list(_AMOUNTS_OF_NONE)).any():
+        marks &= lower != "none"
+    numbers = values.str.contains(r"^[+-]?\d+(?:\.\d*)?$")
+    # Codes with letters and figures are others' neighbours.
+    if values.filter(~numbers & ~marks).str.contains(r"^[^\d]*[^\W\d]{3}[^\d]*$").all() and numbers.sum() <= 2:
+        marks |= numbers
+    others = of.filter(~marks)
+    if others.height < 2:
+        return []
+    found, most = of.filter(marks).sort("count", descending=True), max(others["count"])
+    # Python writes None, where there may be no rain or no alarm.
+    lowered = others["value"].str.contains("^[a-z]").all()
+    nothing = {"none"} if lowered else {"none", "None"}
+    return [(value, count, count < most and value not in nothing) for value, count in found.iter_rows()]
+
+
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
 _TRUTHS = tuple(set(pair.split()) for pair in ("yes no", "y n", "true false", "t f", "1 0", "on off"))
 _FEWEST_CATEGORIES = 3
+_MOST_CATEGORIES, _MOST_CODED = 10, 20
+"""Distinct values of a column with numbers and words up to which they are categories, or may be."""
+_CODE = r"^(?:[A-Za-z]{1,2}\d?|\d{1,2}[A-Za-z])$"
+_NO_CODES = ("dk", "rf", "ns", "er", "na", "nd")
+"""What looks so and means that there was no answer, or an error."""
 _MOST_TOLD = 8
 _SIDEWAYS = 10
 """Times as many columns as rows from which on a table of few rows most likely lies on its side."""

@@ -126,9 +126,10 @@ class Draft:
         numbers = self.frame[name].cast(pl.Float64).fill_null(0.0).to_numpy()
         infinite = np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max))
         if len(infinite):
+            way = columns.option(name, repr(float(numbers[infinite[0]])))
             self.refuse(
                 f"column {name!r} holds {counted(len(infinite), 'infinite value')}, the first in "
-                f"{self.at(infinite[0])}; empty those cells (they then count as missing), or leave the column out"
+                f"{self.at(infinite[0])}; empty those cells ({way} makes them missing), or leave the column out"
             )
 
     def codes(self) -> NDArray[np.int64]:

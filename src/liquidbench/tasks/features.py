@@ -34,6 +34,7 @@ def choose(draft: Draft) -> None:
     draft.kind = _choose_kind(draft, others)
     draft.features = others
     _suspect_labels(draft)
+    _suspect_marks(draft)
     _suspect_units(draft)
     draft.sentinels = _suspect_sentinels(draft)
     if draft.forecasts:
@@ -49,7 +50,8 @@ def choose(draft: Draft) -> None:
 def _check_target(draft: Draft) -> None:
     name, column = draft.target, draft.frame[draft.target]
     if not is_usable(column) or column.dtype.is_temporal():
-        draft.refuse(f"target {name!r} holds {kind_of_content(column)}; expected numbers, text or true and false")
+        way = _into_seconds(draft, name)
+        draft.refuse(f"target {name!r} holds {kind_of_content(column)}; expected numbers, text or true and false{way}")
     missing = column.null_count()
     if missing == len(column):
         draft.refuse(f"target {name!r} has no value in any row; nothing to learn from")
@@ -139,7 +141,7 @@ def _unfit(draft: Draft, name: str) -> str | None:
     column = draft.frame[name]
     values = column.drop_nulls()
     if not is_usable(column):
-        return f"holds {kind_of_content(column)}, which are no features"
+        return f"holds {kind_of_content(column)}, which are no features{_into_seconds(draft, name)}"
     if not len(values):
         return "is empty"
     if column.dtype.is_temporal() or name in draft.found.questions:
@@ -163,6 +165,24 @@ def _unfit(draft: Draft, name: str) -> str | None:
         return f"holds text, {distinct}"
     draft.refuse_infinite(name)
     return None
+
+
+def _into_seconds(draft: Draft, name: str) -> str:
+    """How lengths of time, which are read as times of day are, become numbers; empty for other columns."""
+    if draft.frame[name].dtype != pl.Duration:
+        return ""
+    written, cells, said = draft.file.frame[name], f"table[{name!r}]", ""
+    if written.dtype == pl.String:
+        known = written.drop_nulls()
+        if known.str.contains(r"^\d+:\d{2}(?:\.\d+)?$").all():
+            # pandas wants hours in front.
+            cells = f"'00:' + {cells}"
+            said = ", as minutes and seconds; hours and minutes need ':00' behind them instead"
+        elif known.str.contains(r"^\d+\.\d{2}:").any():
+            cells = f"{cells}.str.replace('.', ' days ', n=1, regex=False)"
+        cells = f"pandas.to_timedelta({cells})"
+    way = f"table[{name!r}] = {cells}.dt.total_seconds(){said}"
+    return f"; if they are lengths of time, make seconds of them, in pandas: {way}"
 
 
 def _repeats_target(draft: Draft, name: str) -> str | None:
@@ -293,6 +313,23 @@ def _suspect_labels(draft: Draft) -> None:
             )
 
 
+def _suspect_marks(draft: Draft) -> None:
+    """Say which categories and classes may be marks of missing cells, as a warning where they are rare."""
+    for name in (*draft.features, *([draft.target] if draft.kind == "classification" else [])):
+        if draft.frame[name].dtype != pl.String or f"{name}=" in draft.given.get("missing", ()):
+            continue
+        what = "class" if name == draft.target else "category"
+        for value, count, rare in columns.may_be_missing(draft.frame[name]):
+            told = (
+                f"{value!r} in {counted(count, 'row')} of {name!r} counts as a {what}; if it means that there is no "
+                f"value, say {columns.option(name, value)} (missing: in a study)"
+            )
+            if rare:
+                draft.warnings.append(told)
+            else:
+                draft.lines.append(f"marks: {told}")
+
+
 def _suspect_units(draft: Draft) -> None:
     """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
     of_quantity: dict[str, list[str]] = {}
@@ -322,9 +359,11 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
             continue
-        for sentinel in columns.sentinels(draft.frame[name]):
+        sentinels = columns.sentinels(draft.frame[name])
+        for sentinel in sentinels:
             # A class is often -1, or 0 where others begin at 100.
-            if sentinel.value in (-1, 0) and name == draft.target and draft.kind == "classification":
+            alone = len(sentinels) == 1 and sentinel.value in (-1, 0)
+            if alone and name == draft.target and draft.kind == "classification":
                 continue
             if sentinel.value == 0 and (state := _state_of_zeros(draft, name)):
                 draft.lines.append(
@@ -464,7 +503,8 @@ def _describe_features(draft: Draft) -> None:
     if flags:
         parts.append(f"{listed(flags)} as 0 and 1")
     for name in text:
-        parts.append(f"{name!r} as {draft.frame[name].drop_nulls().n_unique()} columns of 0 and 1, one for each value")
+        values = draft.frame[name].drop_nulls().unique().sort()
+        parts.append(f"{name!r} as {len(values)} columns of 0 and 1, one for each of {listed(values, MOST_CATEGORIES)}")
     draft.lines.append(f"features: {'; '.join(parts)}")
     if draft.left_out:
         out = "; ".join(f"{name!r} {reason}" for name, reason in draft.left_out.items())

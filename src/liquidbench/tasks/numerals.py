@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from liquidbench.tasks import words
+
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _BARE_EXPONENT = r"^\d+[eEdD]\d+$"
 _FORTRAN = r"^[+-]?(?:(?:\d+[.,]\d*|[.,]\d+)[dD][+-]?\d+|\d+[dD][+-]\d{2,3})$"
@@ -38,16 +40,27 @@ def _forms(mark: str) -> tuple[str, str, str]:
 _NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
 _ENOUGH = 20
 _SAMPLE = 20_000
+_MOST_CODES = 50
 _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
-_SIGNS = r"^([€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
-_SUFFIX = re.compile(
-    r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|[hk]?Pa|m?bar|k?Hz|[ckmµn]?m|[kmµun]?g|[mµ]?[lL]|km/h|m/s|mph|"
-    r"kn|ft|mi|lbs?|oz|rpm|bpm|ppm|[mnµ]?g/d?[lL]|[mµ]?mol/[lL]|mEq/[lL]|[mk]?I?U(?:/m?[lL])?|mmHg|EUR|USD|CHF|GBP|[kMG]?B|"
-    r"[mµn]?s|min|h)$"
+_CURRENCY = (
+    r"[€$£¥₹₽₩₺₴₪]|(?:US|R|A|C|CA|NZ|HK|S|AU|MX)\$|USD|EUR|CHF|GBP|JPY|CNY|RMB|INR|BRL|SEK|NOK|DKK|PLN|CZK|HUF|RUB|AUD|"
+    r"CAD|ZAR|TRY|Rs\.?|kr\.?|Fr\.?|Kč|zł"
 )
+_SIGNS = rf"^({_CURRENCY})?\s*([+-]?[\d.,]*\d[\d.,'’ \x{{a0}}\x{{202f}}\x{{2009}}]*(?:[eE][+-]?\d+)?)\s*" + "{unit}$"
+_DASH = r"[−–—‒－-]"
+"""Dashes that stand for a minus."""
+_AMOUNT = r"[\d.,]*\d"
+_SUFFIX = re.compile(
+    r"\d\s*([%％‰€$£¥₽円元원]|°\s?[CFK]?|[℃℉CF]|[kKMm]?W(?:h)?|[km]?V|m?A|[hk]?Pa|m?bar|k?Hz|[ckmµn]?m|[kmµun]?g|"
+    r"[mµ]?[lL]|km/h|m/s|mph|kn|ft|mi|lbs?|oz|rpm|bpm|ppm|ppb|[mnµ]?g/d?[lL]|[mµμu]?g/m(?:³|3)|[mµ]?mol/[lL]|mEq/[lL]|"
+    r"[mk]?I?U(?:/m?[lL])?|mmHg|dBm?|[kKMG]?(?:Ω|[oO]hm)|EUR|USD|CHF|GBP|SEK|NOK|DKK|PLN|CZK|HUF|RUB|INR|JPY|BRL|kr\.?|"
+    r"zł|Kč|Ft|руб\.?|[kMG]?B|[mµn]?s|min|h|years?|yrs?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)$"
+)
+_UNITS_OF_NAMES = ((re.compile(r"(?:resist(?:ance|or)?|res|impedance|r|widerstand)", re.I), "kKMG"),)
+"""Letters that are units under names of what is measured, and powers of ten under others."""
 
 _SHORTENED = r"^([€$£¥]?\s*[+-]?[\d.,]*\d)\s*(k|K|M|G|B|T|bn|mn|mln|(?i:tsd|mio|mrd|thousand|million|billion)\.?)$"
 _POWERS = {
@@ -177,18 +190,22 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     if behind.any() and not column.str.starts_with("-").any():
         told.append(f"with the minus behind negative numbers ({column.filter(behind)[0]!r})")
         column = column.str.replace(r"^([\d.,]*\d)-$", "-$1")
+    # So do shops write that there are no cents.
+    column = column.str.replace(rf"^(.*\d)[.,]{_DASH}{{1,2}}$", "$1")
     if not column.str.contains(r"[^\d.,eE+-]").any():
         return column, told, ""
-    column = column.str.replace("^[−–]", "-")
-    booked = r"^\(([\d.,]+)\)$"
+    # A sign goes between a currency and its number, wherever it stands.
+    column = column.str.replace(rf"^{_DASH}\s*((?:{_CURRENCY})?)\s*([\d.,])", "${1}-${2}")
+    booked = rf"^(?:\(\s*((?:{_CURRENCY})?)\s*({_AMOUNT})(\s*[^\d()]*)\)|({_CURRENCY})\s*\(({_AMOUNT})\))$"
     if column.str.contains(booked).any():
-        column = column.str.replace(booked, "-$1")
+        column = column.str.replace(booked, "${1}${4}-${2}${5}${3}")
         told.append("with parentheses around negative numbers")
     head = column.drop_nulls().gather_every(max(column.len() // 50, 1))
-    units = Counter(found[1] for cell in head if (found := _SUFFIX.search(cell)))
+    units = Counter(found for cell in head if (found := _unit_of(cell, column.name)))
     unit = units.most_common(1)[0][0] if units else ""
-    pattern = _SIGNS.replace("{unit}", re.escape(unit))
-    signs = column.drop_nulls().str.extract("^([€$£¥])").drop_nulls()
+    plural = unit.endswith("s") and len(unit) > 2
+    pattern = _SIGNS.replace("{unit}", f"{re.escape(unit[:-1])}s?" if plural else re.escape(unit))
+    signs = column.drop_nulls().str.extract(rf"^({_CURRENCY})\s*[-+\d.,]").drop_nulls()
     found_unit = ""
     # Numbers of two currencies are not of one unit.
     if signs.n_unique() <= 1 and (unit or len(signs)):
@@ -204,6 +221,15 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     return column, told, found_unit
 
 
+def _unit_of(cell: str, name: str) -> str:
+    """The unit behind a number; empty where there is none. K is one in a column named like a temperature."""
+    if found := _SUFFIX.search(cell):
+        return found[1]
+    letters = "K" if "temperature" in words.quantities(name) else ""
+    letters += "".join(units for named, units in _UNITS_OF_NAMES if any(map(named.fullmatch, words.split(name))))
+    return cell[-1] if cell[-1:] and cell[-1] in letters and cell[-2:-1] in " 0123456789" else ""
+
+
 def in_several_units(column: pl.Series) -> list[str]:
     """A cell of each unit or currency, where numbers in one column have several; else none."""
     number = _SIGNS.replace("{unit}", r"(\D*)")
@@ -214,6 +240,9 @@ def in_several_units(column: pl.Series) -> list[str]:
     sign, unit = numbers.str.extract(number, 1).fill_null(""), numbers.str.extract(number, 3).str.strip_chars()
     named = pl.DataFrame({"cell": numbers, "sign": sign, "unit": unit}).filter((unit != "") | (sign != ""))
     named = named.unique(("sign", "unit"), keep="first", maintain_order=True)
+    # '1A' and '2B' are codes where they come again and again.
+    if numbers.n_unique() <= _MOST_CODES and numbers.str.contains(r"^\d+[A-Z]?$").all():
+        return []
     known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
     return named["cell"].to_list() if named.height > 1 and known else []
 
@@ -225,6 +254,9 @@ def shortened(column: pl.Series) -> tuple[list[int], str] | None:
         Their places, and what pandas is to replace in the column, so that all of its cells become numbers.
     """
     short = column.str.contains(_SHORTENED).fill_null(False)
+    if "temperature" in words.quantities(column.name):
+        # Kelvin are no thousands.
+        short &= ~column.str.ends_with("K").fill_null(False)
     cells = column.filter(short)
     known = column.drop_nulls()
     numbers = known.str.contains(r"^[€$£¥]?\s*[+-]?[\d.,]*\d$").sum() + len(cells)
@@ -235,8 +267,8 @@ def shortened(column: pl.Series) -> tuple[list[int], str] | None:
     marks = {",": "" if known.str.contains(".", literal=True).any() and known.str.contains(r"\d\.\d").any() else "."}
     marks = {mark: new for mark, new in marks.items() if known.str.contains(mark, literal=True).any()}
     signs = {r"[€$£¥]\s*": ""} if known.str.contains("[€$£¥]").any() else {}
-    words = cells.str.extract(_SHORTENED, 2).unique(maintain_order=True)
-    powers = {rf"\s*{re.escape(word)}$": f"e{_POWERS[word.rstrip('.').lower()]}" for word in words}
+    names = cells.str.extract(_SHORTENED, 2).unique(maintain_order=True)
+    powers = {rf"\s*{re.escape(word)}$": f"e{_POWERS[word.rstrip('.').lower()]}" for word in names}
     return short.arg_true().to_list(), repr({**marks, **signs, **powers})
 
 

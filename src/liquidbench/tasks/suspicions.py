@@ -10,7 +10,7 @@ from liquidbench.tasks import dates, derived, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
-from liquidbench.wording import listed
+from liquidbench.wording import counted, listed
 
 STRAYED = 10
 """How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
@@ -40,6 +40,15 @@ FEWEST_STEPS = 20
 MOST_RESETS = 2
 """Times that a meter begins again in one recording; what does so more often is meant to, as rain since midnight."""
 
+FEWEST_AMOUNTS = 12
+"""Distinct numbers in training from which on a column is a measurement and no flag or state."""
+LONGER = 5
+"""Times as long as any time before that a measurement stays the same where it has ended."""
+FEWEST_OF_CLASS = 5
+"""Rows of a class below which a part of the split says next to nothing of it."""
+FEWEST_TARGETS = 50
+"""Known targets from which on a part has enough of them, though most of its rows have none as those of others."""
+
 
 def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
@@ -52,6 +61,8 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         units.suspects,
         _sorted_by_target,
         _unseen,
+        _ended,
+        _few_targets,
         wild.suspects,
         repeats.suspects,
     ):
@@ -256,3 +267,76 @@ def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
                 f"target {meaning.target!r} is {float(np.ravel(known)[0]):g} throughout the {name} part, so a "
                 f"constant is all that it asks for and no model can {use} by it"
             )
+
+
+def _ended(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Features that training knows and that are not measured any more in validation or test."""
+    lost: dict[tuple[str, ...], list[str]] = {}
+    for name, place in {source: place for place, source in enumerate(meaning.sources)}.items():
+        known = {part: any(r.observed[:, place].any() for r in sequences.splits[part]) for part in SPLITS}
+        if known["train"] and not (known["validation"] and known["test"]) and name != meaning.target:
+            lost.setdefault(tuple(part for part in SPLITS if not known[part]), []).append(name)
+    for parts, names in lost.items():
+        yield (
+            f"{listed(names)} {'has' if len(names) == 1 else 'have'} no value in the {' and '.join(parts)} part"
+            f"{'s' * (len(parts) > 1)}, so that what training shows of it is of no use there; leave it out "
+            "(--features), or the rows that lack it"
+        )
+    if meaning.key:
+        return
+    least = sum(map(len, sequences.splits["test"])) / 2
+    stopped: dict[tuple[str, int], list[str]] = {}
+    for column in meaning.amounts():
+        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        starts = np.flatnonzero(np.append(True, np.diff(numbers) != 0)) if len(numbers) else []
+        lengths = np.diff(starts, append=len(numbers))
+        distinct = len(np.unique(numbers[~np.isnan(numbers)]))
+        # What is neither 0 nor at an end of its range, and else changes in each row, `repeats` warns of.
+        last, ends = numbers[-1], (0.0, np.nanmin(numbers), np.nanmax(numbers))
+        before = int(lengths[:-1].max(initial=1))
+        if (
+            (last in ends or before > LONGER)
+            and distinct >= FEWEST_AMOUNTS
+            and lengths[-1] >= max(least, LONGER * before, FEWEST_STEPS)
+            and column.name != meaning.target
+        ):
+            stopped.setdefault((f"{last:.6g}", int(starts[-1])), []).append(column.name)
+    for (value, first), names in stopped.items():
+        yield (
+            f"{listed(names)} {'is' if len(names) == 1 else 'are'} {value} in all rows from {meaning.at(first)} to the "
+            "end, and changed before: if it was not measured any more, leave it out (--features), or these rows"
+        )
+
+
+def _few_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Parts of the split with few rows of a class, or in which few rows know the target."""
+    parts = {name: known_targets(sequences.splits[name], meaning.per) for name in SPLITS}
+    noun = "recording" if meaning.per == "sequence" else "row"
+    if meaning.classes is not None:
+        rare = []
+        for name, known in parts.items():
+            counts = np.bincount(np.ravel(known).astype(np.int64), minlength=len(meaning.classes))
+            order = np.argsort(counts, kind="stable")
+            few = [
+                f"{counted(int(counts[number]), noun)} of {meaning.classes[number]!r}"
+                for number in order
+                if 0 < counts[number] < FEWEST_OF_CLASS
+            ]
+            if few:
+                rare.append(f"the {name} part has {listed(few, 3, quote=False)}")
+        if rare:
+            yield f"{'; '.join(rare)}: too few to tell how well a class of {meaning.target!r} is told from others"
+    if meaning.per == "sequence":
+        return
+    rows = {name: sum(map(len, sequences.splits[name])) for name in SPLITS}
+    shares = {name: len(known) / max(rows[name], 1) for name, known in parts.items()}
+    few = [
+        f"{len(parts[name])} of the {rows[name]} rows of the {name} part"
+        for name in SPLITS
+        if 2 * shares[name] < 1 and (len(parts[name]) < FEWEST_TARGETS or 4 * shares[name] < max(shares.values()))
+    ]
+    if few:
+        yield (
+            f"the target, {meaning.target!r}, is known in only {listed(few, quote=False)}; no other rows are learnt "
+            "from or scored"
+        )

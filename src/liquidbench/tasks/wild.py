@@ -47,6 +47,10 @@ FEW_EVEN, EVEN = 5, 0.25
 """Wild rows that stand at even distances by no accident; and the deviation of these, as a share of their mean, up to
 which they are even."""
 
+CHANGED, SAME, ALIKE_WIDE = 3.0, 1.0, 1.6
+"""Standard deviations that columns are apart where they change places, and that they then are from the other's
+numbers, which are as wide but for a factor."""
+
 MOST_TURNED = 0.2
 """Share of the rows up to which a sign is the odd one."""
 FAR_FROM_0 = 0.2
@@ -88,6 +92,7 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
                 yield f"{_named(meaning, name)} {said}"
                 break
     yield from _exchanged(meaning, set_apart)
+    yield from _exchanged_since(meaning)
     yield from _outliers(meaning, sequences, found)
     if meaning.kind == "regression" and meaning.target not in found:
         yield from _outlying_targets(meaning, sequences)
@@ -215,6 +220,38 @@ def _exchanged(meaning: Meaning, set_apart: dict[str, NDArray[np.bool_] | None])
 def _is_among(numbers: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """Whether numbers are within the range of others."""
     return bool((numbers >= np.nanmin(others)).all() and (numbers <= np.nanmax(others)).all())
+
+
+def _exchanged_since(meaning: Meaning) -> Iterator[str]:
+    """Two columns that change places from a row on, as where a logger's channels were connected the other way."""
+    if meaning.key:
+        return
+    leaps: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for column in meaning.amounts():
+        numbers = column.cast(pl.Float64).interpolate().forward_fill().backward_fill().to_numpy()
+        # Where the mean changes once, sums of what is above it turn back.
+        sums = np.abs(np.cumsum(numbers - numbers.mean()))[:-1] / (numbers.std() or 1.0)
+        cut = int(sums.argmax()) + 1 if len(sums) else 0
+        if min(cut, len(numbers) - cut) >= FEWEST and _reach(numbers[:cut], numbers[cut:]) > CHANGED:
+            leaps[column.name] = numbers, sums
+    for (first, (one, above)), (second, (other, below)) in itertools.combinations(leaps.items(), 2):
+        if abs(above.argmax() - below.argmax()) > MOST_TOGETHER:
+            continue
+        cut = int((above + below).argmax()) + 1
+        pairs = ((one[:cut], other[cut:]), (other[:cut], one[cut:]))
+        if all(
+            _reach(*pair) < SAME and max(*map(np.std, pair)) < ALIKE_WIDE * min(*map(np.std, pair)) for pair in pairs
+        ):
+            yield (
+                f"{first!r} and {second!r} change places from {meaning.at(cut)} on, as it seems: each is from there as "
+                "the other was before; exchange them back"
+            )
+
+
+def _reach(numbers: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """How far apart the means of two sets of numbers are, in their mean standard deviation."""
+    width = (numbers.std() + others.std()) / 2
+    return float(abs(numbers.mean() - others.mean()) / width) if width else 0.0
 
 
 # Signs

@@ -968,6 +968,40 @@ _QUANTITIES_OF_UNITS = {
 }
 
 
+def is_version(name: str) -> bool:
+    """Whether a column's name is that of version or section numbers, in which 1.10 comes after 1.9.
+
+    Example:
+        >>> is_version("app_version"), is_version("Firmware"), is_version("conversion")
+        (True, True, False)
+    """
+    return not {"version", "ver", "firmware", "fw", "release", "revision", "section", "chapter"}.isdisjoint(split(name))
+
+
+_NEVER_ZERO = frozenset(
+    "bmi weight kg gewicht poids peso height größe groesse taille glucose glukose sgv bg cgm pulse puls hr heartrate "
+    "herzfrequenz bpm sbp dbp map nibp systolic diastolic cholesterol chol insulin triceps skinfold spo2 kelvin age "
+    "alter edad price preis prix precio area fläche flaeche surface salary gehalt".split()
+)
+_NEVER_ZERO_TOGETHER = re.compile(
+    r"(?:.*_)?(?:heart_rate|resp(?:iratory|iration)?_rate|blood_pressure|bp_(?:sys|dia)|skin_thickness|body_\w+|"
+    r"resting_hr|living_space|wohn_?fläche)(?:_.*)?"
+)
+
+
+def is_never_zero(name: str) -> bool:
+    """Whether a column's name is that of a quantity that is above 0 wherever it is known.
+
+    Example:
+        >>> is_never_zero("HeartRate"), is_never_zero("unit_price"), is_never_zero("age_diff"), is_never_zero("sales")
+        (True, True, False, False)
+    """
+    words = split(name)
+    if {"diff", "difference", "change", "delta", "lag", "sample", "class", "dose", "pump", "bolus"}.intersection(words):
+        return False
+    return not _NEVER_ZERO.isdisjoint(words) or bool(_NEVER_ZERO_TOGETHER.fullmatch("_".join(words)))
+
+
 def unit_in(name: str) -> tuple[str, str]:
     """What a column's name says without a unit at its end, and the unit; empty where there is none.
 
