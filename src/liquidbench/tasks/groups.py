@@ -433,6 +433,9 @@ def reused(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | N
         few = FEWEST - 1 <= count(frame, (name,)) <= count(frame, key)
         if name in key or not few or not words.names_whom(name) or nested(frame, key[-1], (name,)):
             continue
+        # Each answers every item once.
+        if count(frame, (*key, name)) * SHORT > frame.height:
+            continue
         each = rows.group_by(*key).agg(places=pl.col(name).n_unique(), runs=pl.col(name).rle_id().max() + 1)
         several = each.filter(pl.col("places") > 1)
         if several.height > ALMOST_ALL * each.height and (several["runs"] == several["places"]).all():
