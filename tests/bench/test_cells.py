@@ -286,6 +286,15 @@ def test_amounts_are_read_with_their_signs_and_units(tmp_path, cells, expected):
     assert not found.warnings
 
 
+def test_cells_without_the_unit_of_the_others_are_said(tmp_path):
+    path = tmp_path / "units.csv"
+    cells = [f"{20 + row % 9}%" for row in range(60)]
+    cells[17] = "0.21"
+    pl.DataFrame({"share": cells, "row": range(60)}).write_csv(path)
+    (remark,) = columns.read(path).remarks
+    assert remark == "file: 'share' is written with '%' after its numbers, but for 1 such as '0.21', taken for the same"
+
+
 @pytest.mark.parametrize(("name", "unit"), [("air temperature", "K"), ("Temp", "K"), ("resistance", "M"), ("res", "k")])
 def test_letters_behind_numbers_are_units_of_what_is_named(tmp_path, name, unit):
     path = tmp_path / "units.csv"

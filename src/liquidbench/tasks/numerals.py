@@ -211,9 +211,12 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     if signs.n_unique() <= 1 and (unit or len(signs)):
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
+            without = column.filter(column.str.contains(rf"^[+-]?{_AMOUNT}$"))
             column = column.str.replace(pattern, "$2").str.strip_chars()
             found_unit = unit or signs[0]
-            told.append(f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers")
+            how = f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers"
+            but = f", but for {len(without)} such as {without[0]!r}, taken for the same" if len(without) else ""
+            told.append(how + but)
     grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
         told.append(f"with blanks or apostrophes between thousands ({column.filter(grouped)[0]!r})")
