@@ -1,12 +1,12 @@
-"""Trains the expert of `halfcheetah-loop`, which comes with the package.
+"""Trains the experts of `halfcheetah-loop` and `walker2d-loop`, which come with the package.
 
     pip install stable_baselines3
     python benchmarks/gaits.py HalfCheetah-v5 --until 151553 --to src/liquidbench/tasks/gaits/halfcheetah.npz
+    python benchmarks/gaits.py Walker2d-v5 --until 376833 --to src/liquidbench/tasks/gaits/walker2d.npz
 
 Proximal policy optimisation on one thread, with observations and rewards standardised. Every twentieth of the training,
 the policy without exploration runs ten episodes; the best so far by mean return is written, in float32, with the
-statistics that standardise observations, and runs without torch (`liquidbench.tasks.gait`). `Walker2d-v5` can be
-trained too; no task uses it.
+statistics that standardise observations, and runs without torch (`liquidbench.tasks.gait`).
 """
 
 import argparse

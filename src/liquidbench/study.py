@@ -85,6 +85,7 @@ STEPS: Mapping[str, int] = {
     "cheetah-excerpt": 4_000,
     "walker": 6_000,
     "halfcheetah-loop": 3_000,
+    "walker2d-loop": 3_000,
     "physionet2012": 1_000,
     "physionet2012-official": 1_000,
     "physionet2012-raindrop": 1_000,

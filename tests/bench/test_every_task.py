@@ -82,7 +82,7 @@ SLOW = (
 
 An excerpt of ``physionet2012`` is read here, and ``hidden-dynamics-uneven`` is flown.
 """
-SIMULATED = ("halfcheetah-loop",)
+SIMULATED = ("halfcheetah-loop", "walker2d-loop")
 """Tasks whose recordings a simulator makes."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
@@ -94,6 +94,7 @@ RECORDED = {
     "cheetah-excerpt": ((588, 64, 96), {"mse": 0.958188, "mae": 0.787056}, "7d65e6dc"),
     "walker": ((9984, 375, 569), {"mse": 0.202910, "r2": 0.798525}, "70c06959"),
     "halfcheetah-loop": ((480, 64, 64), {"mse": 0.993784, "mae": 0.829538}, "3433916c"),
+    "walker2d-loop": ((480, 64, 64), {"mse": 0.971125, "mae": 0.811341}, "7558ec60"),
     "physionet2012": ((3200, 800, 4000), {"auroc": 0.5, "auprc": 0.142}, "6dfcb0db"),
     "physionet2012-official": ((3200, 800, 8000), {"auroc": 0.5, "auprc": 0.144125}, "f26e36e9"),
     "physionet2012-raindrop": ((9590, 1199, 1199), {"auroc": 0.5, "auprc": 0.131776}, "f26e36e9"),
@@ -141,6 +142,7 @@ LINEAR = {
     "cheetah-excerpt": {"mse": 0.296171, "mae": 0.368240},
     "walker": {"mse": 0.139159, "mae": 0.197070},
     "halfcheetah-loop": {"mse": 0.347046, "mae": 0.461361},
+    "walker2d-loop": {"mse": 0.262005, "mae": 0.372629},
     "physionet2012": {"auroc": 0.843546, "auprc": 0.536749},
     "physionet2012-official": {"auroc": 0.847052, "auprc": 0.525888},
     "physionet2012-raindrop": {"auroc": 0.854747, "auprc": 0.498335},
@@ -210,6 +212,7 @@ FOLDS = {
     "cheetah-excerpt": 4,
     "walker": 7,
     "halfcheetah-loop": 1,
+    "walker2d-loop": 1,
     "physionet2012": 5,
     "physionet2012-official": 1,
     "physionet2012-raindrop": 5,

@@ -44,6 +44,7 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "cheetah-excerpt": mujoco_traces.cheetah_excerpt,
     "walker": mujoco_traces.walker,
     "halfcheetah-loop": gait.halfcheetah_loop,
+    "walker2d-loop": gait.walker2d_loop,
     "physionet2012": icu.physionet2012,
     "physionet2012-official": icu.physionet2012_official,
     "physionet2012-raindrop": icu.physionet2012_raindrop,

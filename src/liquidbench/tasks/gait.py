@@ -1,4 +1,4 @@
-"""A robot that runs in a closed loop: policies that imitate an expert, in a MuJoCo environment of Gymnasium.
+"""Robots that run and walk in a closed loop: policies that imitate an expert, in MuJoCo environments of Gymnasium.
 
 The expert acts on the whole state. The policies see where the joints are and not how fast they move, and they see it at
 irregular times: after each action the robot moves on for a random number of frames of the simulator, with the same
@@ -89,8 +89,19 @@ CHEETAH = Robot(
     usual=5,
     gaps=(2, 8),
 )
+WALKER = Robot(
+    name="walker2d",
+    environment="Walker2d-v5",
+    title="Walker2d",
+    does="walks",
+    page="https://gymnasium.farama.org/environments/mujoco/walker2d/",
+    joints=("thigh", "leg", "foot", "left thigh", "left leg", "left foot"),
+    frame=0.002,
+    usual=4,
+    gaps=(1, 7),
+)
 
-ROBOTS: Mapping[str, Robot] = {robot.name: robot for robot in (CHEETAH,)}
+ROBOTS: Mapping[str, Robot] = {robot.name: robot for robot in (CHEETAH, WALKER)}
 
 
 @dataclass(frozen=True)
@@ -331,6 +342,11 @@ def demonstrations(robot: Robot, expert: Expert, seed: int, count: int) -> dict[
 def halfcheetah_loop(data: str | os.PathLike[str] | None = None) -> Task:
     """Half-Cheetah in a closed loop; demonstrations are simulated on first use."""
     return _loop(CHEETAH)
+
+
+def walker2d_loop(data: str | os.PathLike[str] | None = None) -> Task:
+    """Walker2d in a closed loop; demonstrations are simulated on first use."""
+    return _loop(WALKER)
 
 
 def _loop(robot: Robot) -> Task:
