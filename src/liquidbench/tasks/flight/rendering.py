@@ -4,6 +4,7 @@ MuJoCo is imported by `mujoco` alone, after a way to draw without a screen has b
 has one model and one renderer for each size of picture; layouts and seasons are written into them.
 """
 
+import atexit
 import importlib
 import os
 import sys
@@ -124,6 +125,8 @@ class Camera:
     def __init__(self, height: int = HEIGHT, width: int = WIDTH):
         mj = mujoco()
         self._gl = _context(height, width)
+        # OSMesa's cannot be freed once the interpreter ends, and says so.
+        atexit.register(self._gl.free)
         self._mj, self._model = mj, mj.MjModel.from_xml_string(_model())
         self._data = mj.MjData(self._model)
         mj.mj_forward(self._model, self._data)
