@@ -242,9 +242,15 @@ LABELS = {
     "months": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul"],
     "long months": ["March", "April", "May", "June", "July"],
     "files": [f"scan-{number}.tif" for number in range(1, 15)],
-    "units behind": [f"{months} months" for months in (3, 6, 9, 12, 24)],
+    "words behind": [f"{months}-month call" for months in (3, 6, 9, 12, 24)],
     "several words": ["Screening", "Baseline", *(f"V{visit}" for visit in range(1, 13))],
 }
+
+
+def test_times_in_units_are_read_and_sorted(plan):
+    lines = plan(visits(sorted(f"{months} months" for months in (3, 6, 9, 12, 24))))
+    assert any(line.startswith("order: rows were not in time order") for line in lines)
+    assert "spans: uneven, 3 to 12 month, median 3; models are told the time between rows" in lines
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
