@@ -206,3 +206,9 @@ def test_years_of_two_figures_in_the_future_are_warned_of(warnings):
     assert "years of two figures that are read as up to 2068" in warning
     recent = [month.replace(month[4:], f"{int(month[4:]) - 30:02d}") for month in months[:60]]
     assert not any("in the future" in line for line in warnings(frame[:60].with_columns(time=pl.Series(recent))))
+
+
+@pytest.mark.parametrize(("slope", "told"), [(0.5, True), (-0.5, True), (0.0, False)])
+def test_targets_beyond_those_of_training_are_warned_of(warnings, slope, told):
+    frame = frame_of(x=signal(11), y=signal(12) + slope * np.arange(ROWS))
+    assert any("nothing like it is ever shown" in line for line in warnings(frame)) == told

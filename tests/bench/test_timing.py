@@ -410,3 +410,28 @@ def clean_tables():
 def test_nothing_is_said_of_the_times_of_clean_tables(plan, columns):
     of_time = ("alphabetical", "goes down", "by a year", "midnight", "holds times such as", "named like a time")
     assert not [line for line in warnings(plan(columns)) if any(words in line for words in of_time)]
+
+
+@pytest.mark.parametrize("stored", ["created_at", "received_at", "upload_time"])
+def test_the_time_of_storing_is_not_that_of_measuring(plan, stored):
+    start = datetime(2023, 3, 1)
+    columns = {
+        stored: [start + timedelta(days=30, seconds=row) for row in range(200)],
+        "measured_at": [start + timedelta(hours=row) for row in range(200)],
+    }
+    assert "spans: even, 1 h" in plan(columns)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_for_each_hour_is_wide(plan, first):
+    draws = np.random.default_rng(7).normal(size=(24, 90))
+    days = [date(2024, 1, 1) + timedelta(days=day) for day in range(90)]
+    lines = plan({"day": days} | {f"H{hour + first}": draws[hour] for hour in range(24)})
+    assert any("the table looks wide: the names of 24 columns are times" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["ms", "sweep"])
+def test_what_goes_up_evenly_is_said_and_no_warning(plan, name):
+    lines = plan({name: [20 * row for row in range(300)]})
+    assert any(line.startswith(f"counts: {name!r} goes up evenly") for line in lines)
+    assert not any(line.startswith("warning") and "goes up as a time" in line for line in lines)

@@ -82,3 +82,41 @@ def test_numbers_that_begin_again_each_day_are_no_series(plan, inner):
 def test_one_row_of_each_subject_is_no_series(plan, name, told):
     _, warnings = plan({name: np.random.default_rng(3).permutation(900)[:150] + 1000})
     assert any("their order means nothing" in line for line in warnings) == told
+
+
+@pytest.mark.parametrize(("name", "told"), [("lap", True), ("session", False)])
+def test_laps_that_go_on_are_one_recording(plan, name, told):
+    laps = np.repeat(np.arange(12), 40)
+    _, warnings = plan({"t": np.arange(480) + (0 if told else 500) * laps, name: laps + 1})
+    assert any("as in one recording that they only cut" in line for line in warnings) == told
+
+
+@pytest.mark.parametrize("counter", ["time_in_trial", "time_in_block"])
+def test_the_time_within_a_trial_is_the_time(plan, counter):
+    people, trials, rows = (part.ravel() for part in np.meshgrid(range(8), range(6), range(10), indexing="ij"))
+    mapping, _ = plan({"participant": people, "trial": trials + 1, counter: 0.1 * rows})
+    assert mapping["time"] == counter and mapping["group"] == ["participant", "trial"]
+
+
+def test_two_words_for_few_rows_are_no_group(plan):
+    hours = np.sort(np.append(np.arange(600), np.arange(0, 600, 25)))
+    weather = np.where(np.diff(hours, prepend=-1) == 0, "Mist", "Rain")
+    with pytest.raises(ValueError, match="24 rows of 624 repeat the time") as refused:
+        plan({"hour since start": hours, "weather": weather})
+    assert "would do" not in str(refused.value) and "may be a part" not in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [("RecordID", "Parameter"), ("patient", "analyte"), ("station", "pollutant")])
+def test_the_way_out_of_a_long_table_keeps_patients_apart(tmp_path, names):
+    people, times, parts = (
+        part.ravel() for part in np.meshgrid(range(9), range(8), ["HR", "NO2", "Na"], indexing="ij")
+    )
+    columns = {names[0]: people.astype(int), "minute": times.astype(int), names[1]: parts}
+    frame = pl.DataFrame(columns | {"value": np.random.default_rng(5).normal(size=len(parts))})
+    frame.write_csv(tmp_path / "long.csv")
+    with pytest.raises(ValueError, match="the table looks long") as refused:
+        table.plan({"table": str(tmp_path / "long.csv"), "target": "value", "time": "minute"})
+    pandas = pytest.importorskip("pandas")
+    line = str(refused.value).split("in pandas: ")[1]
+    wide = eval(line, {"table": pandas.read_csv(tmp_path / "long.csv")})
+    assert len(wide) == 72 and {"HR", "NO2", "Na"} <= set(wide.columns)

@@ -344,7 +344,7 @@ def _is_no_amount(numbers: pl.Series, usual: pl.Series, count: int) -> bool:
     if len(gaps) < _LOWEST:
         return False
     if words.is_never_zero(numbers.name):
-        return bool(count <= _MOST_SCATTERED * len(usual) and values[0] >= 3 * np.median(gaps))
+        return bool(count <= _MOST_SCATTERED * len(usual) and values[0] >= 1.5 * np.median(gaps))
     few = count <= _FEW_ZEROS * len(usual) and len(values) >= 2 * _LOWEST
     return bool(few and values[0] >= _NEAR * gaps.max() and _is_scattered(numbers, 0.0))
 

@@ -17,6 +17,10 @@ _SEEN_IN = 4 * 3600.0
 
 MOST_TOTALS = 4
 """Groups made of others of which each is warned of in a sentence of its own."""
+GOES_ON = 1.5
+"""Times the usual span that the one from a recording to the next lasts, up to which they are one."""
+FEW_REPEATS = 0.2
+"""Share of the rows up to which those that repeat a time are likelier errors than rows of several recordings."""
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -25,6 +29,7 @@ def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
     if draft.key:
+        _suspect_laps(draft)
         _suspect_chained(draft)
         _suspect_interleaved(draft, draft.frame)
         _suspect_totals(draft)
@@ -73,6 +78,20 @@ def _choose(draft: Draft) -> tuple[str, ...]:
     if not choice.key:
         _suspect_recordings(draft, draft.frame.drop(measured))
     return choice.key
+
+
+def _suspect_laps(draft: Draft) -> None:
+    """Warn of one recording that laps, say, only cut: times go on evenly from each to the next."""
+    if draft.time is None or len(draft.key) != 1 or not words.is_within(draft.key[0]) or "group" in draft.given:
+        return
+    codes, times = draft.codes(), draft.times()
+    order = np.argsort(times, kind="stable")
+    steps, changes = np.diff(times[order]), np.diff(codes[order]) != 0
+    if changes.sum() == codes.max() and (steps[changes] <= GOES_ON * np.median(steps)).mean() >= groups.ALMOST_ALL:
+        draft.warnings.append(
+            f"the time goes on from each {draft.group!r} to the next as within it, as in one recording that they only "
+            "cut: rows of training are then beside those of test; --no-group splits it in time"
+        )
 
 
 def _suspect_one_row_each(draft: Draft) -> None:
@@ -217,8 +236,10 @@ def _long_form(draft: Draft) -> str:
     if (found := hidden_groups.long_form(draft.frame, draft.time)) is None:
         return ""
     variable, value = found
-    index = [*draft.key, draft.time or "COLUMN OF TIMES", *([] if draft.target == value else [draft.target])]
-    index = [name for name in index if name != variable]
+    # Numbers of persons may have been left out as features.
+    whose = [] if draft.key else groups.named(draft.file.frame, draft.target, draft.time)
+    index = [*draft.key, *whose, draft.time or "COLUMN OF TIMES", *([] if draft.target == value else [draft.target])]
+    index = [name for name in index if name not in (variable, value)]
     some = listed(map(str, draft.frame[variable].drop_nulls().unique(maintain_order=True).head(3)))
     return (
         f"the table looks long: {value!r} holds one quantity after another, {variable!r} says which ({some}), and "
@@ -538,6 +559,8 @@ def _merge_repeated_rows(draft: Draft) -> None:
         pairs = draft.together or [pair for pair in groups.pairs(*table) if not _any_of_clock(draft, pair)]
         pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in pairs]
         alone = [] if draft.key else groups.candidates(*table)
+        # A few rows of one time have two words for it, and no recordings.
+        alone = [name for name in alone if words.is_named(name) or same.mean() > FEW_REPEATS]
         in_file = draft.frame[np.argsort(draft.row)]
         of_clock = [name for name in alone if _may_say_when(draft.frame[name])]
         alone = [name for name in alone if name not in of_clock]
@@ -547,6 +570,7 @@ def _merge_repeated_rows(draft: Draft) -> None:
         clocks = [name for name in clocks if name not in turns]
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]
+        pairs = [pair for pair in pairs if all(map(words.is_named, pair)) or same.mean() > FEW_REPEATS]
         names = [*alone, *(",".join(pair) for pair in pairs if set(draft.key) <= set(pair))]
         names = [name for name in names if not any(map(words.counts_within, name.split(",")))]
         hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""

@@ -61,6 +61,7 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         units.suspects,
         _sorted_by_target,
         _unseen,
+        _beyond,
         _ended,
         _few_targets,
         wild.suspects,
@@ -224,6 +225,22 @@ def _sorted_by_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             "which they were measured, nothing can be learnt from their order, and validation and test ask for targets "
             "that training has not"
         )
+
+
+def _beyond(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Targets of validation or test that are all beyond those of training, as where they rise throughout."""
+    if meaning.classes is not None or meaning.forecasts:
+        return
+    shown = known_targets(sequences.splits["train"], meaning.per)
+    for name in SPLITS[1:]:
+        asked = known_targets(sequences.splits[name], meaning.per)
+        if len(asked) and (asked.min() > shown.max() or asked.max() < shown.min()):
+            yield (
+                f"target {meaning.target!r} is {asked.min():.5g} to {asked.max():.5g} in the {name} part, and "
+                f"{shown.min():.5g} to {shown.max():.5g} in training, so that nothing like it is ever shown; predict "
+                "its change, or forecast it (--task forecast)"
+            )
+            return
 
 
 def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:

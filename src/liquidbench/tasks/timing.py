@@ -92,6 +92,8 @@ def _choose(draft: Draft) -> str | None:
         # A date of birth or of admission says whose row it is, and not when it was measured.
         usable = [name for name in times if not words.is_of_another_date(name)]
         usable = [name for name in usable if not groups.is_of_identifier(draft.frame, name)] or usable
+        # Nor does one at which it was stored.
+        usable = [name for name in usable if not words.is_of_handling(name)] or usable
         # Of several, rows are in the order of the one that they were measured by.
         ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
         first = first or _finer(draft, next((name for name in ordered if name in named), ordered[0]), usable)
@@ -144,9 +146,16 @@ def _choose(draft: Draft) -> str | None:
             and not words.is_part(name)
             and not words.is_named(name)
             and any(time_columns.goes_on(draft.frame[name], codes) for codes in within)
-            # Rows that it numbers are evenly spaced by it as well.
-            and not any(_steps_evenly(draft.frame[name], codes) for codes in within)
         ]
+        # Rows that it numbers are evenly spaced by it as well.
+        evenly = [name for name in goes_on if any(_steps_evenly(draft.frame[name], codes) for codes in within)]
+        goes_on = [name for name in goes_on if name not in evenly]
+        if evenly:
+            go, are = ("goes", "is a feature") if len(evenly) == 1 else ("go", "are features")
+            draft.lines.append(
+                f"counts: {listed(evenly)} {go} up evenly from row to row, and {are} (--time {shlex.quote(evenly[0])} "
+                "takes it for the time)"
+            )
         # An hour or a year alone is whole; one with fractions, such as 1990.25, or beyond what a year, say, can be,
         # may be the whole time.
         parts = [name for name in free if words.is_part(name) and draft.frame[name].dtype.is_numeric()]
@@ -306,6 +315,9 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     for name in [] if found else rows:
         key = groups.told_apart_by(draft.frame, name, keys)
         if key is not None and key and groups.are_given_out(draft.frame[name]):
+            continue
+        # What is named like a time is none of the recordings.
+        if key is not None and any(map(words.time_name, key)):
             continue
         if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"

@@ -30,7 +30,7 @@ _WORDS_OF_TIME = frozenset(
 )
 _BESIDE_TIME = frozenset(
     "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
-    "test run experiment session simulation sim process "
+    "test run experiment session simulation sim process trial block epoch "
     "cycle cycles in since from start begin beginning after the of admission verstrichene vergangene".split()
 )
 _SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
@@ -92,6 +92,11 @@ _MONTH_IN_HEADER = (
 
 def in_header(names: Collection[str]) -> list[str]:
     """Names that are times one after another, as those of the columns of a wide table; empty where they are few."""
+    hours = {
+        name: int(found[1]) for name in names if (found := re.fullmatch(r"(?:h|hr|he|hh)[ _]?(\d{1,2})", name, re.I))
+    }
+    if [*hours.values()] in ([*range(24)], [*range(1, 25)]):
+        return [*hours]
     for form in (
         r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
         r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
@@ -565,7 +570,7 @@ _WHO = (
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
-    "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|rat|ratte|maus|cow|kuh|"
+    "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|rat|ratte|maus|cow|kuh|child|kid|baby|infant|kind|"
     "horse|pferd|dog|cat|fish|bee|bird|sheep|pig|larva|colony|neuron|electrode|agent|ped|pedestrian|stn|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
     "surname|last[ _.]?name|first[ _.]?name|full[ _.]?name|vorname|nachname|apellidos?|"
     "visitor|node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
@@ -631,7 +636,7 @@ _VALUE = re.compile(
 )
 _VARIABLE = re.compile(
     r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
-    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
+    r"pollutant|schadstoff|indicator|element|magnitude?|magnitud|datatype|größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
     r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
     re.IGNORECASE,
 )
