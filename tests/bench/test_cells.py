@@ -401,3 +401,14 @@ def test_an_infinite_value_is_refused_with_the_option_that_makes_it_missing(plan
     with pytest.raises(ValueError, match="--missing x=1e\\+77 makes them missing"):
         planned(frame)
     assert planned(frame, missing=["x=1e+77"])
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [("4", True), ("41.", True), ("41.3", True), ("4\n", False), ("41.27", False)]
+)
+def test_a_file_that_ends_within_a_number_is_warned_of(tmp_path, end, told):
+    draws = np.random.default_rng(9)
+    rows = [f"{row},{draws.normal():.3f},{40 + draws.normal():.1f}5" for row in range(60)]
+    (tmp_path / "cut.csv").write_text("\n".join(["t,x,y", *rows, f"60,0.125,{end}"]))
+    plan = table.plan({"table": str(tmp_path / "cut.csv"), "target": "y", "kind": "regression"})
+    assert bool(warned(plan, "without a line end")) == told

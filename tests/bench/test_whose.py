@@ -67,7 +67,7 @@ def test_numbers_that_come_again_at_another_site_may_be_others(plan, again, told
     sites, people, rows = (part.ravel() for part in np.meshgrid(range(4), range(9), range(12), indexing="ij"))
     columns = {"site": [f"S{site}" for site in sites], "patient": people + (0 if again else 9) * sites}
     _, warnings = plan({**columns, "day": 30 * sites + rows}, time="day")
-    assert any("--group patient,site keeps them apart" in line for line in warnings) == told
+    assert any("--group site,patient keeps them apart" in line for line in warnings) == told
 
 
 @pytest.mark.parametrize("inner", ["beepno", "ball", "trial"])
@@ -120,3 +120,21 @@ def test_the_way_out_of_a_long_table_keeps_patients_apart(tmp_path, names):
     line = str(refused.value).split("in pandas: ")[1]
     wide = eval(line, {"table": pandas.read_csv(tmp_path / "long.csv")})
     assert len(wide) == 72 and {"HR", "NO2", "Na"} <= set(wide.columns)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [(("family", "child"), True), (("herd_no", "cow"), True), (("dose", "rat"), False)]
+)
+def test_numbers_of_what_holds_several_are_told_and_no_features(plan, names, told):
+    outer, inner, rows = (part.ravel() for part in np.meshgrid(range(6), range(4), range(15), indexing="ij"))
+    numbers = np.random.default_rng(6).choice(np.arange(10_000, 99_999), 6, replace=False)
+    columns = {names[1]: [f"A{4 * one + other}" for one, other in zip(outer, inner, strict=True)]}
+    mapping, warnings = plan({names[0]: numbers[outer], **columns, "day": rows}, time="day")
+    assert any(f"--group {names[0]},{names[1]} keeps them apart" in line for line in warnings) == told
+    assert (names[0] in mapping["features"]) != told
+
+
+def test_a_time_that_is_not_used_and_begins_again_is_told(plan):
+    _, warnings = plan({"time_s": np.tile(0.5 * np.arange(40), 6)}, time=None)
+    assert any("'time_s' begins again 5 times, first in line 42" in line for line in warnings)
+    assert not plan({"time_s": 0.5 * np.arange(240)}, time=None)[1]

@@ -520,17 +520,17 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
             found.pop(name, None)
         elif words.is_id(name) and name not in (*found, *key, target, time) and may_be_id(frame[name]):
             found[name] = "is named like an identifier"
-        elif (
-            name not in (*found, *key, *changing, target, time) and words.names_whom(name) and _are_numbers(frame[name])
-        ):
+        elif name not in (*found, *key, *changing, target, time) and _names_numbers(frame[name]):
             found[name] = "holds numbers of what its name says, which are no amounts"
         elif name not in (*found, *key, target, time) and words.names_rows(name) and _is_of_rows(frame[name]):
             found[name] = "is named like a number of rows, and has another value in almost each of them"
     return found
 
 
-def _are_numbers(column: pl.Series) -> bool:
-    """Whether more than two whole numbers may be those of persons or machines."""
+def _names_numbers(column: pl.Series) -> bool:
+    """Whether more than two whole numbers are those of persons, machines or families by their column's name."""
+    if not (words.names_whom(column.name) or words.holds_several(column.name)):
+        return False
     known = column.drop_nulls()
     return known.dtype.is_numeric() and known.n_unique() > FEWEST - 1 and bool((known.cast(pl.Float64) % 1 == 0).all())
 
@@ -607,7 +607,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
         column = frame[name]
         if values >= groups or is_fold(column):
             return False
-        if words.is_named(name):
+        if words.is_named(name) or (words.holds_several(name) and values >= FEWEST):
             return True
         if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
             return False

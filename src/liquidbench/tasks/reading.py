@@ -172,6 +172,7 @@ class _Reading:
         self._leave_out_repeated_names(header)
         frame, lines = self._cells(header)
         self._suspect_blocks(lines)
+        self._suspect_cut(frame, lines)
         units = {name: unit for name, unit in units.items() if unit and name in frame.columns}
         self.sheet = Sheet(frame, lines, self.separator, units, self.remarks, self.warnings)
 
@@ -357,6 +358,20 @@ class _Reading:
                 f"lines without cells, the first of them line {lines[ends[0]] - 1}, part the rows into {len(ends) + 1} "
                 "blocks, but the file is read as one; if each is a recording, add a column that numbers them and name "
                 "it with --group"
+            )
+
+    def _suspect_cut(self, frame: pl.DataFrame, lines: NDArray[np.int64]) -> None:
+        """Warn where the file ends within a number: without a line end, and with fewer decimals than all others."""
+        if self.text.endswith("\n") or frame.height < _ROWS_OF_A_BLOCK or not frame.width:
+            return
+        cells = frame.to_series(frame.width - 1)
+        if cells.dtype != pl.String or cells[-1] is None:
+            return
+        decimals = cells.str.strip_chars().str.extract(r"^[-+]?\d+[.,](\d*)$").str.len_bytes().fill_null(0)
+        if (decimals[:-1] >= decimals[-1] + 1).all():
+            self.warnings.append(
+                f"the file ends in line {lines[-1]} without a line end, with {cells[-1]!r}, which has fewer decimals "
+                "than all other cells of its column; if it was cut off there, remove that row"
             )
 
     def _leave_out_rulers(self, width: int) -> None:

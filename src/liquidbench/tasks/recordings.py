@@ -47,8 +47,15 @@ def choose(draft: Draft) -> None:
     ):
         draft.warnings.append(
             f"most values of {draft.key[-1]!r} come in one value of {place!r} after another: if each {place!r} numbers "
-            f"its own, they are different, and --group {shlex.quote(','.join((*draft.key, place)))} keeps them apart"
+            f"its own, they are different, and --group {shlex.quote(','.join(_by_place(draft, place)))} keeps them "
+            "apart"
         )
+
+
+def _by_place(draft: Draft, place: str) -> tuple[str, ...]:
+    """The key with a place in front where there are enough of it to split by."""
+    enough = groups.count(draft.frame, (place,)) >= groups.FEWEST
+    return (place, *draft.key) if enough else (*draft.key, place)
 
 
 def _choose(draft: Draft) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def _choose(draft: Draft) -> str | None:
     if "time" in draft.given:
         if draft.given["time"] is None:
             draft.lines.append("time: none, as asked; rows count as evenly spaced, in the order of the file")
+            _suspect_restarts(draft)
             return None
         asked: str = draft.given["time"]
         name = draft.column("time", draft.found.joined.get(asked, asked))
@@ -213,6 +214,22 @@ def _steps_evenly(column: pl.Series, codes: NDArray[np.int64] | None) -> bool:
     return bool(len(steps) and steps[0] > 0 and (steps == steps[0]).all())
 
 
+def _suspect_restarts(draft: Draft) -> None:
+    """Warn of several recordings that are read as one, by a time that is not used and begins again."""
+    for name in [] if draft.key else draft.frame.columns:
+        column = draft.frame[name]
+        if not words.time_name(name) or not column.dtype.is_numeric() or column.has_nulls():
+            continue
+        steps = np.diff(column.cast(pl.Float64).to_numpy())
+        back = int((steps < 0).sum())
+        if 0 < back <= len(steps) / groups.FEWEST_ROWS and (steps > 0).sum() + back == len(steps):
+            draft.warnings.append(
+                f"{name!r} begins again {counted(back, 'time')}, first in "
+                f"{draft.at(int((steps < 0).argmax()) + 1)}, as with each recording, but the file is read as one; add "
+                "a column that numbers them, and name it with --group"
+            )
+
+
 def _finer(draft: Draft, first: str, times: list[str]) -> str:
     """Of dates, those of the row: where the first repeat, others of which they are the days, or which go up by it."""
     column = draft.frame[first]
@@ -351,6 +368,7 @@ def _suspect_parts(draft: Draft, parts: list[str]) -> None:
             continue
         of = groups.told_apart_by(draft.frame, name, every)
         if of and not _has_parts(draft, name, of):
+            of = tuple(sorted(of, key=lambda part: not words.holds_several(part)))
             draft.warnings.append(
                 f"no number of {name!r} comes twice{_within(of)}, as those of times do, but rows count as evenly "
                 f"spaced, in the order of the file; if each value is a recording, say --time {shlex.quote(name)} "

@@ -702,6 +702,23 @@ def is_within(name: str) -> bool:
     return bool(_WITHIN.fullmatch(name))
 
 
+_HOLDERS = frozenset(
+    "family families familie famille familia household dyad couple pair litter herd flock pack troop classroom school "
+    "kindergarten clinic hospital ward cage pen nest clutch farm village community cohort squad crew klinik schule "
+    "stall herde wurf".split()
+)
+
+
+def holds_several(name: str) -> bool:
+    """Whether a column's name is that of what holds several subjects, such as a family or a herd.
+
+    Example:
+        >>> holds_several("herd_no"), holds_several("dose"), holds_several("FamilyID")
+        (True, False, True)
+    """
+    return not _HOLDERS.isdisjoint(split(name)) and not is_trait(name)
+
+
 def names_whom(name: str) -> bool:
     """Whether a column's name is that of who or what was measured, such as a subject, and not of a recording of it.
 
