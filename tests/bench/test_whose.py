@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import table
+from liquidbench.tasks import table, words
 
 
 @pytest.fixture
@@ -138,3 +138,20 @@ def test_a_time_that_is_not_used_and_begins_again_is_told(plan):
     _, warnings = plan({"time_s": np.tile(0.5 * np.arange(40), 6)}, time=None)
     assert any("'time_s' begins again 5 times, first in line 42" in line for line in warnings)
     assert not plan({"time_s": 0.5 * np.arange(240)}, time=None)[1]
+
+
+@pytest.mark.parametrize("name", ["race", "kind", "sex", "species", "diagnosis", "cat"])
+def test_what_many_subjects_share_is_not_what_a_split_is_by(plan, name):
+    shared = np.random.default_rng(8).choice(["A", "B", "C", "D"], 40)
+    columns = {
+        "patient_id": np.repeat(np.arange(40), 12),
+        name: np.repeat(shared, 12),
+        "hour": np.tile(np.arange(12), 40),
+    }
+    mapping, _ = plan(columns)
+    assert mapping["group"] in ("patient_id", ["patient_id"]) and name in mapping["features"]
+
+
+@pytest.mark.parametrize("trait", sorted(words._TRAITS))
+def test_no_trait_names_whom(trait):
+    assert not words.is_named(trait)

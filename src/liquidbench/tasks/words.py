@@ -570,14 +570,15 @@ _WHO = (
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
-    "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|rat|ratte|maus|cow|kuh|child|kid|baby|infant|kind|"
-    "horse|pferd|dog|cat|fish|bee|bird|sheep|pig|larva|colony|neuron|electrode|agent|ped|pedestrian|stn|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
+    "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|child|kid|baby|"
+    "infant|rat|ratte|maus|cow|kuh|horse|pferd|dog|fish|bee|bird|sheep|pig|larva|colony|neuron|electrode|ped|pedestrian|"
+    "stn|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
     "surname|last[ _.]?name|first[ _.]?name|full[ _.]?name|vorname|nachname|apellidos?|"
     "visitor|node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive|visita|"
-    "experiment|versuch|messreihe|essai|encounter|shot|swim|ride|workout|race|storm|"
+    "experiment|versuch|messreihe|essai|encounter|shot|swim|ride|workout|storm|"
     "visite|besuch|sesi[oó]n|s[eé]ance|sitzung"
 )
 _NAMED = re.compile(
@@ -636,11 +637,15 @@ _VALUE = re.compile(
 )
 _VARIABLE = re.compile(
     r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
-    r"pollutant|schadstoff|indicator|element|magnitude?|magnitud|datatype|größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
+    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|pollutant|schadstoff|item_?id|concept|observation)"
     r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
     re.IGNORECASE,
 )
-_MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
+_MAY_BE_VARIABLE = re.compile(
+    r"(?:sensor|label|name|type|kind|test|code|series|indicator|element|magnitude?|datatype)"
+    r"(?:[ _]?(?:id|name|code|type))?",
+    re.I,
+)
 _CODE = re.compile(
     r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
     r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
