@@ -18,6 +18,13 @@ def signal(seed, rows=ROWS, keeps=0.9):
     return values
 
 
+def beside_noise(columns, seed=0):
+    """A table with these columns and two of noise."""
+    rows = len(next(iter(columns.values())))
+    draws = np.random.default_rng(seed).normal(size=(2, rows))
+    return pl.DataFrame({**columns, "x": draws[0], "y": draws[1]})
+
+
 def frame_of(**columns):
     rows = len(next(iter(columns.values())))
     when = [START + timedelta(minutes=15 * row) for row in range(rows)]

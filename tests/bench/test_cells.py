@@ -8,18 +8,6 @@ from drawn import ROWS, frame_of, signal
 from liquidbench.tasks import columns, table
 
 
-@pytest.fixture
-def planned(tmp_path):
-    """The plan of a frame."""
-
-    def plan_of(frame, target="y", **asked):
-        path = tmp_path / "mine.csv"
-        frame.write_csv(path)
-        return table.plan({"table": str(path), "target": target, **asked})
-
-    return plan_of
-
-
 def warned(plan, *words):
     return [line for line in plan.lines if line.startswith("warning: ") and all(word in line for word in words)]
 

@@ -6,21 +6,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pytest
+from drawn import beside_noise
 
 from liquidbench.tasks import table, time_columns
 
 
 @pytest.fixture
-def plan(tmp_path):
+def plan(planned):
     """What is said of a table with these columns besides two of noise."""
-
-    def plan_of(columns, **asked):
-        rows = len(next(iter(columns.values())))
-        draws = np.random.default_rng(0).normal(size=(2, rows))
-        pl.DataFrame({**columns, "x": draws[0], "y": draws[1]}).write_csv(tmp_path / "mine.csv")
-        return table.plan({"table": str(tmp_path / "mine.csv"), "target": "y", **asked}).lines
-
-    return plan_of
+    return lambda columns, **asked: planned(beside_noise(columns), **asked).lines
 
 
 @pytest.mark.parametrize("begins", [date(2023, 3, 8), date(2023, 10, 25)])

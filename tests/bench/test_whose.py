@@ -3,20 +3,18 @@
 import numpy as np
 import polars as pl
 import pytest
+from drawn import beside_noise
 
 from liquidbench.tasks import table, words
 
 
 @pytest.fixture
-def plan(tmp_path):
-    """What is made of a table with these columns besides two of noise."""
+def plan(planned):
+    """What is made of a table with these columns besides two of noise, and the warnings."""
 
     def plan_of(columns, **asked):
-        rows = len(next(iter(columns.values())))
-        draws = np.random.default_rng(1).normal(size=(2, rows))
-        pl.DataFrame({**columns, "x": draws[0], "y": draws[1]}).write_csv(tmp_path / "mine.csv")
-        planned = table.plan({"table": str(tmp_path / "mine.csv"), "target": "y", **asked})
-        return planned.mapping, [line for line in planned.lines if line.startswith("warning")]
+        made = planned(beside_noise(columns, seed=1), **asked)
+        return made.mapping, [line for line in made.lines if line.startswith("warning")]
 
     return plan_of
 

@@ -143,6 +143,12 @@ class Draft:
         return dates.seconds(self.frame[self.time])
 
     @property
+    def when(self) -> pl.Series | None:
+        """The times of the rows, where they are dates."""
+        column = None if self.time is None else self.frame[self.time]
+        return column if column is not None and column.dtype == pl.Datetime else None
+
+    @property
     def forecasts(self) -> bool:
         """Whether the target is a later row's, and its past an input."""
         return self.kind in FORECASTS

@@ -192,12 +192,14 @@ def _whose_turn(
             # Patients may be numbered at each site, too.
             several = words.is_within(visit) and both <= frame.height / SHORT
             if several and runs(frame, (visit, who)) == both:
-                return Grouping(
-                    (who, visit),
-                    f"each {who!r} has rows in several blocks of {visit!r}",
-                    [f"split by {who!r}, and cut into sequences by {visit!r} within it; --group names others"],
-                )
+                return _cut((who, visit), f"each {who!r} has rows in several blocks of {visit!r}")
     return None
+
+
+def _cut(key: tuple[str, str], reason: str) -> Grouping:
+    """A key of two columns, of which the second cuts the rows of the first into sequences."""
+    warning = f"split by {key[0]!r}, and cut into sequences by {key[1]!r} within it; --group names others"
+    return Grouping(key, reason, [warning])
 
 
 def _visits(frame: pl.DataFrame, name: str, target: str, time: str | None) -> list[str]:
@@ -532,7 +534,7 @@ def _names_numbers(column: pl.Series) -> bool:
     if not (words.names_whom(column.name) or words.holds_several(column.name)):
         return False
     known = column.drop_nulls()
-    return known.dtype.is_numeric() and known.n_unique() > FEWEST - 1 and bool((known.cast(pl.Float64) % 1 == 0).all())
+    return known.dtype.is_numeric() and known.n_unique() >= FEWEST and bool((known.cast(pl.Float64) % 1 == 0).all())
 
 
 def _is_of_rows(column: pl.Series) -> bool:
@@ -719,8 +721,7 @@ def _cut_within(finest: str, names: list[str], orders: list[pl.DataFrame], reaso
         if any(in_blocks(rows, (finest, name)) for rows in orders):
             # Sessions are those of subjects, whichever of the two stands together.
             key = (name, finest) if words.is_within(finest) and words.names_whom(name) else (finest, name)
-            warning = f"split by {key[0]!r}, and cut into sequences by {key[1]!r} within it; --group names others"
-            return Grouping(key, reason, [warning])
+            return _cut(key, reason)
     return None
 
 

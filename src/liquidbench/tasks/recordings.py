@@ -367,9 +367,9 @@ def _refuse_half_days(
     draft: Draft, times: NDArray[np.float64], codes: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> None:
     """Refuse the times of a clock of 12 hours without AM and PM, which go back each day after noon."""
-    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+    if (when := draft.when) is None:
         return
-    column = draft.frame[draft.time][rows]
+    column = when[rows]
     hours, days = column.dt.hour().to_numpy(), column.dt.date().rle_id().to_numpy()
     back = np.flatnonzero((np.diff(times) < 0) & (np.diff(codes) == 0) & (np.diff(days) == 0))
     if len(back) < groups.FEWEST or column.has_nulls() or hours.min() < 1 or hours.max() > 12:
@@ -387,9 +387,9 @@ def _refuse_exchanged(
     draft: Draft, times: NDArray[np.float64], codes: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> None:
     """Refuse dates of which some have day and month exchanged, as a spreadsheet does to those that it can so read."""
-    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+    if (when := draft.when) is None:
         return
-    column = draft.frame[draft.time][rows]
+    column = when[rows]
     if column.has_nulls():
         return
     back = (np.diff(times) < 0) & (np.diff(codes) == 0)
@@ -456,7 +456,7 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
         pieces = [(first, end) for first, end in itertools.pairwise(runs[:-1]) if same[end - 1]]
         again = [end for first, end in pieces if times[end] <= times[first] + 0.1 * (times[end - 1] - times[first])]
         # Dates do not begin again.
-        if again and draft.frame[draft.time].dtype != pl.Datetime:
+        if again and draft.when is None:
             draft.warnings.append(
                 f"the time begins again in {draft.at(int(order[again[0]]))}, and rows are sorted by it, so that those "
                 "from there on come first; if a clock was set back or started anew, let its times go on from there in "
@@ -495,7 +495,7 @@ def _suspect_daylight_saving(
     draft: Draft, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
 ) -> None:
     """Warn where a clock goes back or ahead by an hour and on as before, at a time of year when clocks do so."""
-    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+    if (when := draft.when) is None:
         return
     spans = np.diff(times)[np.diff(codes) == 0]
     if not (spans > 0).any():
@@ -511,9 +511,9 @@ def _suspect_daylight_saving(
     def turning_by(hour: int, there: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Rows that come an hour too early or too late at a time of year and of day when clocks are set."""
         there = there & (steps > hour) & (steps - hour <= 2 * longest)
-        when = draft.frame[draft.time or ""].gather(rows[np.flatnonzero(there) + 1])
-        months = when.dt.month().is_in([3, 4, 5, 9, 10, 11])
-        return np.flatnonzero(there)[(when.dt.weekday().is_in([6, 7]) & months & (when.dt.hour() <= 4)).to_numpy()]
+        at = when.gather(rows[np.flatnonzero(there) + 1])
+        months = at.dt.month().is_in([3, 4, 5, 9, 10, 11])
+        return np.flatnonzero(there)[(at.dt.weekday().is_in([6, 7]) & months & (at.dt.hour() <= 4)).to_numpy()]
 
     back = turning_by(-3600, steps <= 0)
     # An hour is missing only where hardly a span is as long, and rows are in order.
@@ -521,15 +521,14 @@ def _suspect_daylight_saving(
     if len(leaps) and draft.time in draft.found.local and (steps > 2 * longest).sum() <= max(dates.few(len(steps)), 1):
         first = int(rows[leaps[0] + 1])
         draft.warnings.append(
-            f"the clock goes an hour ahead in {draft.at(first)}, at {draft.frame[draft.time][first]}, as at the "
+            f"the clock goes an hour ahead in {draft.at(first)}, at {when[first]}, as at the "
             "beginning of daylight saving, and that hour counts as time that passed; write times in UTC, or with their "
             "offset, as in 2024-05-31 13:45:00+02:00"
         )
     if len(back):
         first = int(rows[back[0] + 1])
         draft.daylight = (
-            f"the clock goes back an hour in {draft.at(first)}, at {draft.frame[draft.time][first]}, as at the end "
-            "of daylight saving"
+            f"the clock goes back an hour in {draft.at(first)}, at {when[first]}, as at the end of daylight saving"
         )
         draft.warnings.append(
             f"{draft.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in "

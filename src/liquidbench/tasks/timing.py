@@ -331,12 +331,10 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     rows = [name for name in numbers if words.numbers_rows(name) and not draft.frame[name].null_count()]
     for name in [] if found else rows:
         key = groups.told_apart_by(draft.frame, name, keys)
-        if key is not None and key and groups.are_given_out(draft.frame[name]):
+        # Persons come once in each visit, too; and what is named like a time is none of the recordings.
+        if key is None or (key and groups.are_given_out(draft.frame[name])) or any(map(words.time_name, key)):
             continue
-        # What is named like a time is none of the recordings.
-        if key is not None and any(map(words.time_name, key)):
-            continue
-        if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
+        if groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
     return None
 
@@ -452,7 +450,7 @@ _LONGEST_BESIDE_YEARS = 31 * _DAY
 
 def suspect_steps(draft: Draft) -> None:
     """Refuse midnights of the day that ended, and warn of years that are wrong by one, by the order of the rows."""
-    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+    if (when := draft.when) is None:
         return
     codes = draft.codes()
     rows = np.argsort(codes, kind="stable")
@@ -461,7 +459,7 @@ def suspect_steps(draft: Draft) -> None:
         return
     usual = float(np.median(steps[steps > 0]))
     if (steps < 0).any():
-        _refuse_early_midnights(draft, rows, steps, usual)
+        _refuse_early_midnights(draft, when[rows], rows, steps, usual)
     for sign, way in (
         (1, "goes ahead by a year in {}, as where rows are written with the next year; if so, correct it, or that year "
          "counts as time that passed"),
@@ -473,15 +471,16 @@ def suspect_steps(draft: Draft) -> None:
         places = np.flatnonzero(np.logical_or(*of_year))
         if usual > _LONGEST_BESIDE_YEARS or not 0 < len(places) <= max(dates.few(len(steps)), 1):
             continue
-        before, after = (draft.frame[draft.time][int(rows[places[0] + by])] for by in (0, 1))
+        before, after = (when[int(rows[places[0] + by])] for by in (0, 1))
         where = f"{draft.at(int(rows[places[0] + 1]))}, from {before} to {after}"
         draft.warnings.append(f"the time {way.format(where)}")
 
 
-def _refuse_early_midnights(draft: Draft, rows: NDArray[np.int64], steps: NDArray[np.float64], usual: float) -> None:
+def _refuse_early_midnights(
+    draft: Draft, column: pl.Series, rows: NDArray[np.int64], steps: NDArray[np.float64], usual: float
+) -> None:
     """Refuse times that go back by a day for midnight, which is written as the beginning of the day that it ends."""
     back = np.flatnonzero(steps < 0)
-    column = draft.frame[draft.time or ""][rows]
     at, before = column[back + 1], column[back]
     midnight = (at.dt.truncate("1d") == at) & (before.dt.truncate("1d") == at)
     later = steps.copy()
