@@ -567,6 +567,23 @@ def test_times_that_begin_again_once_are_warned_of(times, guess):
     assert not [line for line in guess(days)[1] if "begins again" in line]
 
 
+@pytest.mark.parametrize(("back", "every"), [(7, 1), (45, 10)])
+def test_a_clock_that_is_set_back_is_warned_of(back, every, guess):
+    rows = np.arange(400)
+    times = every * rows - np.where(rows >= 150, back + 0.5, 0)
+    frame = of_time("uptime_s", times)
+    (warning,) = [line for line in guess(frame)[1] if line.startswith("warning: the time")]
+    assert warning.startswith(
+        f"warning: the time goes back by {back + 0.5 - every:g} in line 152 and on from there, so"
+    )
+    dates = frame.with_columns(pl.from_epoch((pl.col("uptime_s") * 1000).cast(pl.Int64), time_unit="ms"))
+    (warning,) = [line for line in guess(dates)[1] if line.startswith("warning: the time")]
+    assert warning.startswith(f"warning: the time goes back by {back + 0.5 - every:g} s in line 152")
+    # Rows in no order at all are sorted.
+    shuffled = frame.sort("uptime_s").sample(fraction=1, shuffle=True, seed=1)
+    assert not [line for line in guess(shuffled)[1] if "goes back by" in line]
+
+
 def test_a_counter_that_begins_again_goes_on_with_a_warning(guess):
     mapping, lines = guess(of_time("time_s", (80_000 + 60 * np.arange(400)) % 86_400))
     (warning,) = [line for line in lines if line.startswith("warning")]

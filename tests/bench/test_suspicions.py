@@ -212,3 +212,32 @@ def test_years_of_two_figures_in_the_future_are_warned_of(warnings):
 def test_targets_beyond_those_of_training_are_warned_of(warnings, slope, told):
     frame = frame_of(x=signal(11), y=signal(12) + slope * np.arange(ROWS))
     assert any("nothing like it is ever shown" in line for line in warnings(frame)) == told
+
+
+def test_parts_of_a_single_group_are_warned_of(warnings):
+    frame = of_pumps({"a": 90, "b": 80, "c": 85, "d": 95})
+    (said,) = [one for one in warnings(frame, group="pump") if "a single 'pump'" in one]
+    assert said.startswith("parts of the split hold a single 'pump' (validation '") and "test '" in said
+    many = of_pumps({f"p{number}": 60 for number in range(12)})
+    assert not [one for one in warnings(many, group="pump") if "a single 'pump'" in one]
+
+
+def test_parts_with_hardly_any_rows_are_warned_of(warnings):
+    # Which pump is in which part, its name decides.
+    dealt = of_pumps({name: 40 for name in "abcd"})
+    (said,) = [one for one in warnings(dealt, group="pump") if "a single 'pump'" in one]
+    of_test = said.split("test '")[1][0]
+    frame = of_pumps({name: 13 if name == of_test else 200 for name in "abcd"})
+    (said,) = [one for one in warnings(frame, group="pump") if "hardly any" in one]
+    assert "of the 613 rows are in one (test 13)" in said
+
+
+def of_pumps(rows):
+    """Recordings of so many rows each."""
+    draws = np.random.default_rng(9)
+    return pl.concat(
+        pl.DataFrame(
+            {"pump": [name] * count, "t": range(count), "x": draws.normal(size=count), "y": draws.normal(size=count)}
+        )
+        for name, count in rows.items()
+    )

@@ -24,6 +24,9 @@ FEW_REPEATS = 0.2
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
+_MIXED_ROWS = 2
+"""Rows on either side of a step back in time, from which on more than a late row is sorted in."""
+
 
 def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
@@ -358,6 +361,7 @@ def put_in_order(draft: Draft) -> None:
         draft.lines.append(
             f"order: rows were not in time order ({draft.at(first)} is the first to go back); sorted by {draft.time!r}"
         )
+        _suspect_set_back(draft, codes[by_group], times[by_group], by_group)
     draft.keep(np.lexsort((times, codes)))
     _merge_repeated_rows(draft)
     _suspect_mixed_recordings(draft)
@@ -533,6 +537,39 @@ def _suspect_daylight_saving(
         draft.warnings.append(
             f"{draft.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in "
             "UTC, or with their offset, as in 2024-05-31 13:45:00+02:00"
+        )
+
+
+def _suspect_set_back(
+    draft: Draft, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
+) -> None:
+    """Warn where times go back and on from there, so that rows before and after are sorted into one another."""
+    if draft.daylight:
+        return
+    within = np.diff(codes) == 0
+    back = np.flatnonzero((np.diff(times) < 0) & within)
+    if len(back) > max(dates.few(len(times)), 1):
+        return
+    ends = np.flatnonzero(~within | (np.diff(times) < 0)) + 1
+    found = []
+    for place in back:
+        starts = ends[: np.searchsorted(ends, place + 1)]
+        before = times[(starts[-1] if len(starts) else 0) : place + 1]
+        later = ends[np.searchsorted(ends, place + 1, side="right") :]
+        after = times[place + 1 : (later[0] if len(later) else len(times))]
+        # A row that comes late is alone; blocks in another order, or recordings, do not overlap in part.
+        mixed = min((before >= after[0]).sum(), (after <= before[-1]).sum())
+        if mixed >= _MIXED_ROWS and before[0] < after[0] and before[-1] < after[-1]:
+            found.append(int(place))
+    if found:
+        first = found[0]
+        more = f", and so {counted(len(found) - 1, 'more time')}" * (len(found) > 1)
+        by = times[first] - times[first + 1]
+        unit = " s" if draft.when is not None else ""
+        draft.warnings.append(
+            f"the time goes back by {by:,.6g}{unit} in {draft.at(int(rows[first + 1]))} and on from there{more}, so "
+            "that rows before and after are sorted into one another; if a clock was set, correct the times on one "
+            "side, and if another recording begins there, add a column that tells them apart, and name it with --group"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, derived, leaks, repeats, units, wild, words
+from liquidbench.tasks import dates, derived, filled, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
@@ -46,6 +46,8 @@ LONGER = 5
 """Times as long as any time before that a measurement stays the same where it has ended."""
 FEWEST_OF_CLASS = 5
 """Rows of a class below which a part of the split says next to nothing of it."""
+SMALL = 0.04
+"""Share of the rows below which a part of the split is one in name only."""
 FEWEST_TARGETS = 50
 """Known targets from which on a part has enough of them, though most of its rows have none as those of others."""
 
@@ -64,6 +66,8 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         _beyond,
         _ended,
         _few_targets,
+        _few_groups,
+        filled.suspects,
         wild.suspects,
         repeats.suspects,
     ):
@@ -356,4 +360,26 @@ def _few_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         yield (
             f"the target, {meaning.target!r}, is known in only {listed(few, quote=False)}; no other rows are learnt "
             "from or scored"
+        )
+
+
+def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Parts of a split by group that hold one group, or hardly any rows."""
+    if not meaning.key or meaning.per == "sequence":
+        return
+    groups = {name: {recording.group for recording in of} for name, of in sequences.splits.items()}
+    single = [name for name in SPLITS if len(groups[name]) == 1]
+    if single and len(set().union(*groups.values())) > 1:
+        holds = listed((f"{name} {next(iter(groups[name]))!r}" for name in single), quote=False)
+        yield (
+            f"{'parts of the split hold' if len(single) > 1 else 'a part of the split holds'} a single "
+            f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them"
+        )
+    rows = {name: sum(map(len, of)) for name, of in sequences.splits.items()}
+    total = sum(rows.values())
+    small = [f"{name} {rows[name]:,}" for name in SPLITS if rows[name] < SMALL * total]
+    if small:
+        yield (
+            f"as each {meaning.group!r} is in one part of the split only, hardly any of the {total:,} rows are in "
+            f"{'some' if len(small) > 1 else 'one'} ({', '.join(small)}); give more of them, or ones of like length"
         )

@@ -5,7 +5,7 @@ All of them, in whatever languages, are here, and every other module asks by nam
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 # Times
@@ -722,6 +722,27 @@ def holds_several(name: str) -> bool:
         (True, False, True)
     """
     return not _HOLDERS.isdisjoint(split(name)) and not is_trait(name)
+
+
+_QUALITY = "qc qa qf qaqc qflag qcflag quality qual flag flags valid validity invalid suspect".split()
+
+
+def of_quality(name: str, others: Iterable[str]) -> str | None:
+    """The column whose quality a name such as temp_qc tells; "" for that of all, and None for other names.
+
+    Example:
+        >>> of_quality("temp_qc", ["temp", "load"]), of_quality("quality_flag", ["temp"]), of_quality("flag", ["temp"])
+        ('temp', '', None)
+    """
+    parts = split(name)
+    rest = [part for part in parts if part not in _QUALITY]
+    if len(rest) == len(parts):
+        return None
+    of = next((other for other in others if rest and split(other) == rest), None)
+    if of is not None:
+        return of
+    sure = {"qc", "qa", "qf", "qaqc", "qflag", "qcflag"} & set(parts) or {"quality", "flag"} <= set(parts)
+    return "" if sure else None
 
 
 def names_whom(name: str) -> bool:
