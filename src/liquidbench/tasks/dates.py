@@ -595,7 +595,10 @@ def _dates_in(text: pl.Series, forms: Collection[str]) -> _Dates:
     length = len(text)
     orders = {name: (np.zeros(length, dtype=np.int64), np.zeros(length, dtype=bool)) for name in ORDERS}
     matched, in_figures, points, short_year = (np.zeros(length, dtype=bool) for _ in range(4))
+    there = text.is_not_null().to_numpy()
     for pattern in (_FORMS[form] for form in _FORMS if form in forms):
+        if not (there & ~matched).any():
+            break
         place = np.flatnonzero(~matched & text.str.contains(pattern).fill_null(False).to_numpy())
         if not len(place):
             continue

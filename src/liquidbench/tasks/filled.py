@@ -23,6 +23,10 @@ OFTEN = 3
 """Times as often as any other number that one comes which was filled in."""
 CLOSE = 1e-3
 """Standard deviations between a number and the mean or median of others up to which it is one."""
+COARSE = 1e-4
+"""Unit of the last digit from which on numbers are rounded."""
+STANDARD = 0.1
+"""How far the mean and the deviation of standardised numbers may be from 0 and 1."""
 LEAPS = 5
 """Times as long as other steps those to a filled 0 are; what is at rest at 0 comes to it slowly."""
 
@@ -56,9 +60,9 @@ def _averages(meaning: Meaning, name: str, numbers: NDArray[np.float64], codes: 
         value, what = found
         filled = numbers == value
         yield (
-            f"{name!r} is {value:.6g} in {counted(int(filled.sum()), 'row')}, the first of them "
-            f"{meaning.at(int(filled.argmax()))}, which is the {what} of all other rows, where hardly a number comes "
-            "twice: if missing cells were filled with it, leave them empty instead; models are told what is missing"
+            f"{name!r} is {value:.8g} in {counted(int(filled.sum()), 'row')}, the first of them "
+            f"{meaning.at(int(filled.argmax()))}, which {what}, and far more often than any other number: if missing "
+            "cells were filled with it, leave them empty instead; models are told what is missing"
         )
         return
     rows = np.split(np.argsort(codes, kind="stable"), np.flatnonzero(np.diff(np.sort(codes))) + 1)
@@ -68,30 +72,38 @@ def _averages(meaning: Meaning, name: str, numbers: NDArray[np.float64], codes: 
         first = min(each)
         place = int(np.flatnonzero((codes == codes[first]) & (numbers == each[first][0]))[0])
         yield (
-            f"{name!r} is the {each[first][1]} of the other rows of its {meaning.group!r}, where hardly a number comes "
-            f"twice, in {counted(sum(filled.values()), 'row')} of {len(each)} of them, the first {meaning.at(place)}: "
-            "if missing cells were filled with it, leave them empty instead; models are told what is missing"
+            f"{name!r} has one number far more often than any other in {len(each)} of {meaning.group!r}, "
+            f"{counted(sum(filled.values()), 'row')} in all, the first {meaning.at(place)}, which {each[first][1]}: if "
+            "missing cells were filled with it, leave them empty instead; models are told what is missing"
         )
 
 
 def _middle(numbers: NDArray[np.float64], codes: NDArray[np.int64], fewest: int) -> tuple[float, str] | None:
-    """A number that comes at least so often, far more often than others, and is their mean or median; and which."""
+    """A number that comes at least so often, far more often than others, and that was made of them; and how."""
     known = numbers[~np.isnan(numbers)]
     values, counts = np.unique(known, return_counts=True)
     if len(values) < 2 * FEWEST_FILLED:
         return None
     order = np.argsort(counts)
-    if counts[order[-1]] < max(fewest, OFTEN * counts[order[-2]]):
+    place, often, next_often = order[-1], int(counts[order[-1]]), int(counts[order[-2]])
+    if often < max(fewest, OFTEN * next_often):
         return None
-    value = float(values[order[-1]])
+    value = float(values[place])
     others = known[known != value]
-    near = CLOSE * float(others.std()) + _last_digit(known) / 2
-    if value == 0 and not _leaps_to(numbers, numbers == 0, codes):
+    unit = _last_digit(others)
+    # A number of its own is rounded as those are that were measured.
+    if unit >= COARSE and abs(value / unit - round(value / unit)) > 0.01:
+        return value, "has more decimals than all other rows, as a mean has"
+    standard = abs(others.mean()) < STANDARD and abs(others.std() - 1) < STANDARD
+    if value == 0 and not standard and not _leaps_to(numbers, numbers == 0, codes):
         return None
-    if abs(value - float(others.mean())) <= near:
-        return value, "mean"
-    # Of an odd number of them, it is one of those that were measured.
-    return (value, "median") if abs(int((others < value).sum()) - int((others > value).sum())) <= 1 else None
+    if abs(value - float(others.mean())) <= CLOSE * float(others.std()) + unit / 2 or (value == 0 and standard):
+        return value, "is the mean of all other rows"
+    # Where numbers are coarse, some of those that were measured are the median too.
+    around = counts[max(place - 1, 0) : place + 2].sum() - often
+    apart = abs(int((others < value).sum()) - int((others > value).sum()))
+    alone = np.count_nonzero(np.diff(np.append(False, numbers == value).astype(np.int8)) == 1) > often / 2
+    return (value, "is the median of all other rows") if apart <= max(1, around if alone else 1) else None
 
 
 def _leaps_to(numbers: NDArray[np.float64], filled: NDArray[np.bool_], codes: NDArray[np.int64]) -> bool:
@@ -175,25 +187,32 @@ def _last_digit(numbers: NDArray[np.float64]) -> float:
 
 
 def _flags(meaning: Meaning) -> Iterator[str]:
-    """Columns named like the quality of the measurements beside them."""
+    """Columns that by their names or words tell the quality of the measurements beside them."""
     used = list(dict.fromkeys(meaning.sources))
     for name in used:
-        column = meaning.frame[name].drop_nulls()
-        of = words.of_quality(name, [other for other in (*used, meaning.target) if other != name])
-        if of is None or not 1 < column.n_unique() <= MOST_FLAGS:
-            continue
+        # Where only what is odd is marked, an empty cell is a value.
+        column = meaning.frame[name]
         values = column.value_counts(sort=True)
-        usual, count = values[name][0], int(values["count"][0])
-        if count < USUAL * len(column):
+        known = column.drop_nulls()
+        if name == meaning.target or not 1 < len(values) <= MOST_FLAGS or not len(known):
             continue
-        others = [f"{_said(value)} in {of_it}" for value, of_it in values.rows()[1:4]]
+        of = words.of_quality(name, [other for other in (*used, meaning.target) if other != name])
+        said = [str(value) for value in known.unique() if not isinstance(value, bool | int | float)]
+        if of is None and not (said and words.are_of_quality(said)):
+            continue
+        usual, count = values[name][0], int(values["count"][0])
+        if count < USUAL * len(column) or (column.null_count() and known.n_unique() > 1):
+            continue
+        others = [f"{_said(value)} in {of_it:,}" for value, of_it in values.rows()[1:4]]
         whose = repr(of) if of else "other columns"
         yield (
-            f"{name!r} is named like a flag of the quality of {whose} ({_said(usual)} in {counted(count, 'row')}, "
+            f"{name!r} looks like a flag of the quality of {whose} ({_said(usual)} in {counted(count, 'row')}, "
             f"{listed(others, quote=False)}), and is a feature like others, while what it flags is read as measured: "
             "empty the cells that it rejects first, and leave it out (--features)"
         )
 
 
 def _said(value: object) -> str:
+    if value is None:
+        return "empty"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

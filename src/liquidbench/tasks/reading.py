@@ -475,8 +475,8 @@ class _Reading:
     def _sample(self) -> list[tuple[int, str]]:
         """Number and text of the first lines that are not left out."""
         sample, characters = [], 0
-        for place in np.flatnonzero(self.kept)[: 3 * _SAMPLE_LINES]:
-            line = self.lines[int(place)]
+        places = np.flatnonzero(self.kept)[: 3 * _SAMPLE_LINES]
+        for place, line in zip(places, self.lines.gather(places), strict=True):
             if line.strip():
                 sample.append((int(place) + 1, line))
                 characters += len(line)
@@ -501,6 +501,7 @@ class _Reading:
 
     def _found_separator(self, sample: Sequence[tuple[int, str]], decimal: str | None) -> str:
         """The separator with which the sample looks most like rows under names."""
+        rulers = {number for number, line in sample if re.search(_RULER, line)}
 
         def likeness(separator: str) -> tuple[float, ...]:
             if decimal == separator and not self.quoted:
@@ -508,7 +509,7 @@ class _Reading:
             rows = [
                 [cell.strip() for cell in row]
                 for number, row in self._split(sample, separator)
-                if not re.search(_RULER, self.lines[number - 1])
+                if number not in rulers
             ]
             if not rows:
                 return (-1.0,)
@@ -968,7 +969,7 @@ def _widths_without_end(
 
 
 def _width_without_end(row: Sequence[str]) -> int:
-    return max((place + 1 for place, cell in enumerate(row) if cell.strip()), default=0)
+    return next((place for place in range(len(row), 0, -1) if row[place - 1].strip()), 0)
 
 
 def _usual(lengths: Iterable[int] | NDArray[np.int64]) -> int:

@@ -7,6 +7,7 @@ All of them, in whatever languages, are here, and every other module asks by nam
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Times
 
@@ -724,25 +725,51 @@ def holds_several(name: str) -> bool:
     return not _HOLDERS.isdisjoint(split(name)) and not is_trait(name)
 
 
-_QUALITY = "qc qa qf qaqc qflag qcflag quality qual flag flags valid validity invalid suspect".split()
+_SURE_OF_QUALITY = frozenset(
+    "qc qa qf qaqc qflag qcflag qualifier qualifiers validity validated imputed interpolated estimated gapfilled "
+    "gütekennzeichen guetekennzeichen datenqualität qualitätsbit messwertqualität ersatzwert".split()
+)
+_OF_QUALITY = _SURE_OF_QUALITY | frozenset(
+    "quality qual flag flags valid invalid suspect status ok cd code remark filled method qualität qualitaet qualité "
+    "calidad".split()
+)
+_SAYS_QUALITY = frozenset(
+    "good bad valid invalid ok okay error fault faulty suspect suspicious questionable doubtful uncertain estimated "
+    "estimate est measured observed imputed interpolated filled missing provisional approved accepted rejected "
+    "substituted substitute calculated actual gemessen ersatzwert geschätzt gültig ungültig wahr vorläufig mesuré "
+    "estimé valide invalide".split()
+)
 
 
 def of_quality(name: str, others: Iterable[str]) -> str | None:
     """The column whose quality a name such as temp_qc tells; "" for that of all, and None for other names.
 
     Example:
-        >>> of_quality("temp_qc", ["temp", "load"]), of_quality("quality_flag", ["temp"]), of_quality("flag", ["temp"])
+        >>> of_quality("temp_qc", ["temp", "load"]), of_quality("quality_flag", ["temp"]), of_quality("alarm_flag", [])
         ('temp', '', None)
     """
     parts = split(name)
-    rest = [part for part in parts if part not in _QUALITY]
+    rest = [part for part in parts if part not in _OF_QUALITY]
     if len(rest) == len(parts):
         return None
     of = next((other for other in others if rest and split(other) == rest), None)
     if of is not None:
         return of
-    sure = {"qc", "qa", "qf", "qaqc", "qflag", "qcflag"} & set(parts) or {"quality", "flag"} <= set(parts)
+    apart = set(parts)
+    sure = apart & _SURE_OF_QUALITY or {"quality", "flag"} <= apart or {"data", "quality"} <= apart
+    sure = sure or parts in (["quality"], ["qualität"], ["qualité"], ["calidad"], ["flag"], ["flags"])
+    sure = sure or {"sensor", "ok"} <= apart or {"is", "valid"} == apart or apart == {"valid"} or parts[-1:] == ["cd"]
     return "" if sure else None
+
+
+def are_of_quality(values: Iterable[str]) -> bool:
+    """Whether values say how good measurements are, such as good and suspect, or measured and estimated.
+
+    Example:
+        >>> are_of_quality(["good", "suspect"]), are_of_quality(["open", "shut"]), are_of_quality(["Estimated"])
+        (True, False, True)
+    """
+    return all(set(split(value)) & _SAYS_QUALITY and len(split(value)) <= 2 for value in values)
 
 
 def names_whom(name: str) -> bool:
@@ -1071,6 +1098,7 @@ def unit_in(name: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (name, "")
 
 
+@lru_cache(maxsize=1000)
 def quantities(name: str) -> frozenset[str]:
     """What a column's name says is measured, by its words and the unit at its end; empty where it says nothing.
 
