@@ -256,6 +256,7 @@ def test_prices_of_a_lead_over_tasks():
     assert matched(leads, extra=spent[:5]).prices == (), "a cost that is not known on all tasks has no mean"
 
 
+@pytest.mark.slow
 def test_twenty_models_on_twelve_tasks_are_all_compared():
     models = list(MODELS)[:20]
     random = np.random.default_rng(0)

@@ -207,6 +207,7 @@ def test_conditioned_tasks_count_in_no_other_verdict():
     assert [pair for pair in together.pairs if "@" not in pair.task] == list(alone.pairs)
 
 
+@pytest.mark.slow
 def test_claims_are_false_as_often_as_they_may_be():
     """Of models that make no use of time a twentieth at most is said to, and of those that lose much nearly all are."""
     random, margin, false, found = np.random.default_rng(1), 0.01, 0, 0

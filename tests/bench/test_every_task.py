@@ -68,7 +68,11 @@ SLOW = (
         "mnist-rows",
     ),
     *(
+        "walker",
+        "walker2d-loop",
         "hidden-dynamics",
+        "hidden-dynamics-uneven",
+        "parity-events",
         "tcmnist-source",
         "tcmnist-step",
         "mnist-events",
@@ -78,9 +82,10 @@ SLOW = (
         "ethanol-partial",
     ),
 )
-"""Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick.
+"""Tasks of much data or long simulations, tested here among the slow ones.
 
-An excerpt of ``physionet2012`` is read here, and ``hidden-dynamics-uneven`` is flown.
+`test_series`, `test_mnist`, `test_uea`, `test_gait` and `test_dynamics` are quick. An excerpt of ``physionet2012`` is
+read here, ``halfcheetah-loop`` is run and ``parity-dense`` is drawn.
 """
 SIMULATED = ("halfcheetah-loop", "walker2d-loop")
 """Tasks whose recordings a simulator makes."""

@@ -47,6 +47,7 @@ def found(network, task):
     return explaining.explain(network, task)
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_was_explained_and_else_is_unchanged(study, capsys):
     report = study / "report.html"
     assert main(["report", str(study)]) == 0

@@ -72,6 +72,7 @@ def colours(recording):
     return digits, shown.sum((2, 3)) == 0
 
 
+@pytest.mark.slow
 def test_colours_of_sequences_agree_with_labels_as_often_as_their_environment_says(monkeypatch):
     shown, labels = images(4 * 6000)
     monkeypatch.setattr(mnist, "read", lambda data: (shown, labels))
@@ -95,6 +96,7 @@ def test_colours_of_sequences_agree_with_labels_as_often_as_their_environment_sa
             assert share(colour) == pytest.approx(environment / 100, abs=bound)
 
 
+@pytest.mark.slow
 def test_colours_of_steps_agree_with_labels_as_often_as_their_step_says(monkeypatch):
     shown, labels = images(4 * 4000)
     monkeypatch.setattr(mnist, "read", lambda data: (shown, labels))

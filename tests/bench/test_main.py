@@ -574,6 +574,7 @@ def test_a_dry_run_prints_the_whole_plan_and_writes_nothing(tmp_path, capsys):
     assert "no column 'stat'" in refusal(capsys, *command, "--target", "stat")
 
 
+@pytest.mark.slow
 def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, capsys, monkeypatch):
     seen = []
 
@@ -773,6 +774,7 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     assert "must be among accuracy, " in refusal_of_rescore(finished, capsys)
 
 
+@pytest.mark.slow
 def test_trained_networks_are_tried_on_further_shifts_as_if_the_study_had_asked_for_them(tmp_path, capsys):
     content = {"tasks": ["occupancy-excerpt"], "models": ["GRU"], "seeds": 2, "search": {"trials": 1}}
     content |= {"training": {"steps": 3}, "parameters": 331}
@@ -1045,6 +1047,7 @@ def test_a_copy_of_results_does_not_make_a_seed_count_twice(finished, tmp_path, 
     assert len(list((directory / "runs").iterdir())) == 1 and not list((directory / "incoming").iterdir())
 
 
+@pytest.mark.slow
 def test_the_same_warning_is_printed_once_a_command(finished, tmp_path):
     directory = tmp_path / "small"
     shutil.copytree(finished, directory)
@@ -1070,6 +1073,7 @@ def test_results_of_an_earlier_version_get_a_plain_message(tmp_path, capsys):
     assert main(["list", "studies"]) == 0
 
 
+@pytest.mark.slow
 def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_reported(tmp_path, capsys):
     changes = {"models": ["RNN", "CfC"], "matching": ["state", "parameters"], "search": {"trials": 2, "mode": "cheap"}}
     path = written(tmp_path / "small.yaml", **changes)

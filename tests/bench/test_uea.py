@@ -74,6 +74,7 @@ def potentials():
     return {name: tasks.load(name, DATA) for name in ("scp1", "scp1-papers")}
 
 
+@pytest.mark.slow
 def test_potentials_are_dealt_as_in_the_papers(potentials):
     task = potentials["scp1-papers"]
     splits = json.loads((FOLDER / "SelfRegulationSCP1_paper_splits.json").read_text())

@@ -238,6 +238,7 @@ def shifted(seed, name):
     return frame_of(**{name: values.round(5), "y": signal(seed + 1, 300).round(3)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "most"),
     [

@@ -142,7 +142,7 @@ def test_an_exported_graph_can_be_saved_and_trained(tmp_path):
     assert compared == len(theirs)
 
 
-@pytest.mark.parametrize("kind, dynamic", [("LTC", True), ("CfC", None)])
+@pytest.mark.parametrize("kind, dynamic", [pytest.param("LTC", True, marks=pytest.mark.slow), ("CfC", None)])
 def test_sizes_that_change_compile_few_graphs(kind, dynamic):
     """One for the first sizes, one for all others, one for a batch of one, and one for a single sample."""
     from torch._dynamo.testing import CompileCounterWithBackend  # which brings much that no other test needs

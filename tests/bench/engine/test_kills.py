@@ -123,9 +123,8 @@ def whole(directory: Path, study: Study) -> None:
     assert left == {"runs", "incoming"} and not list((directory / "incoming").iterdir())
 
 
-@pytest.mark.parametrize(
-    ("seeds", "kills"), [(40, 5), pytest.param(400, 80, marks=pytest.mark.slow)], ids=["short", "long"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "kills"), [(40, 5), (400, 80)], ids=["short", "long"])
 def test_killed_at_random_and_nothing_is_lost_or_done_twice(tmp_path, seeds, kills):
     study = prepared(tmp_path, seeds)
     seed = int.from_bytes(os.urandom(4))
