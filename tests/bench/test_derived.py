@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from drawn import signal
+from drawn import frame_of, signal
 
 ROWS = 420
 
@@ -342,3 +342,13 @@ CLEAN = clean(20)
 def test_what_is_known_gives_no_alarm(suspects, name):
     frame, kind = CLEAN[name]
     assert not suspects(frame, kind=kind)
+
+
+@pytest.mark.parametrize("ahead", [25, 48, 144])
+def test_a_copy_of_a_target_far_ahead_is_suspected(warnings, ahead):
+    y = signal(91, ROWS + ahead).round(3)
+    frame = frame_of(planned=y[ahead:], past=signal(92, ROWS), y=y[:-ahead])
+    (said,) = [one for one in warnings(frame) if "rows later" in one]
+    assert said.startswith(f"leak suspect: 'planned' holds 'y' of {ahead} rows later")
+    # What was measured before is known.
+    assert not [one for one in warnings(frame, target="planned") if "rows later" in one]

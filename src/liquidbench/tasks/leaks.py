@@ -31,6 +31,8 @@ CLEARLY = 10
 whatever goes with it, almost perfectly."""
 AHEAD = 24
 """Rows up to which a feature is looked at as the target of a later row."""
+ANCHORS = 50
+"""Rows of which what a feature has in them is sought among all later targets; and distinct numbers that it has."""
 PERIODS = 4 * AHEAD
 """Rows up to which the target is looked at as its own past."""
 CONCORDANT = 0.99
@@ -212,6 +214,8 @@ def _tells_row(meaning: Meaning, rows: Rows, column: int, past: float) -> str | 
             return (
                 f"tells {meaning.target!r} of {'the next row' if ahead == 1 else f'{ahead} rows later'} almost exactly"
             )
+    if meaning.kind == "regression" and (ahead := _copied_from(rows, column)):
+        return f"holds {meaning.target!r} of {ahead} rows later"
     there = rows.observed[:, column]
     steps = there[1:] & there[:-1] & (np.diff(rows.of) == 0)
     changes = np.diff(rows.values[:, column])
@@ -240,6 +244,25 @@ def _tells_row(meaning: Meaning, rows: Rows, column: int, past: float) -> str | 
         if _goes_along_in_each(rows, column):
             return f"correlates with {meaning.target!r} almost perfectly within each {meaning.group!r}"
     return None
+
+
+def _copied_from(rows: Rows, column: int) -> int | None:
+    """How many rows later, beyond `AHEAD`, the target is what a feature is now; None where it is at no distance."""
+    values, there = rows.values[:, column], np.flatnonzero(rows.observed[:, column])
+    if len(np.unique(values[there])) < ANCHORS:
+        return None
+    aheads = []
+    for row in there[:: max(len(there) // ANCHORS, 1)]:
+        same = np.isclose(rows.targets, values[row], rtol=1e-6, atol=0) & rows.known & (rows.of == rows.of[row])
+        aheads.append(np.flatnonzero(same) - row)
+    found, counts = np.unique(np.concatenate(aheads), return_counts=True)
+    found, counts = found[found > AHEAD], counts[found > AHEAD]
+    if not len(found):
+        return None
+    ahead = int(found[counts.argmax()])
+    now, later = rows.pairs(column, ahead)
+    copied = len(now) >= ANCHORS and np.isclose(now, later, rtol=1e-6, atol=0).mean() >= UP_TO_DIGITS
+    return ahead if copied else None
 
 
 def _adds_up(changes: NDArray[Any], targets: NDArray[Any]) -> bool:

@@ -507,9 +507,7 @@ class _Reading:
             if decimal == separator and not self.quoted:
                 return (-1.0,)
             rows = [
-                [cell.strip() for cell in row]
-                for number, row in self._split(sample, separator)
-                if number not in rulers
+                [cell.strip() for cell in row] for number, row in self._split(sample, separator) if number not in rulers
             ]
             if not rows:
                 return (-1.0,)
