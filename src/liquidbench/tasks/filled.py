@@ -144,17 +144,19 @@ def _lines(meaning: Meaning, name: str, numbers: NDArray[np.float64], codes: NDA
         ]
         if not stretches:
             continue
-        others = np.ones(len(bent), dtype=bool)
+        others = ~np.isnan(bent)
         for first, end in stretches:
             others[first:end] = False
-        rest = bent[others & ~np.isnan(bent)]
+        rest = bent[others]
+        # In other recordings numbers may be of another scale.
+        near = [others & (codes[1:-1] == codes[first + 1]) for first, _ in stretches]
+        stretches = [
+            stretch
+            for stretch, beside in zip(stretches, near, strict=True)
+            if beside.sum() >= LINE and np.median(bent[beside]) > VARIES * unit
+        ]
         rows = sum(end - first + 2 for first, end in stretches)
-        if (
-            len(rest) < LINE
-            or rows > LINES * len(known)
-            or np.median(rest) <= VARIES * unit
-            or np.mean(rest == 0) > 0.1
-        ):
+        if not stretches or rows > LINES * len(known) or np.mean(rest == 0) > 0.1:
             continue
         # Lines are as long by chance where a line of three rows is not seldom elsewhere.
         if np.mean(rest <= 2 * unit) ** (LINE - 2) * len(bent) > CLOSE:
