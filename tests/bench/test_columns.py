@@ -1039,6 +1039,42 @@ def test_names_may_hold_line_breaks(read, name):
     assert made.lines is not None and made.lines[0] == first
 
 
+def aligned(names, units, rows=ROWS):
+    body = (f"  {row:4d} {row % 12 + 1:3d}{level(row):9.2f}{flow(row):8d}" for row in range(rows))
+    return "\n".join((names, units, *body)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "expected"),
+    [
+        ("  year mon    level    flow", "                  m     l/s", {"level": "m", "flow": "l/s"}),
+        ("  year mon    level    flow", "                        l/s", {"flow": "l/s"}),
+        ("  year mon    level    flow", "     d              mm/hour", {"year": "d", "flow": "mm/hour"}),
+        ("  year mon  level    flow", "             deg C     l/s", {"level": "deg C", "flow": "l/s"}),
+        ('  year mon  "a b"    flow', "                m        s", {"a b": "m", "flow": "s"}),
+    ],
+)
+def test_units_below_some_names_belong_to_the_columns_that_they_stand_in(read, names, units, expected):
+    made = read(aligned(names, units))
+    assert made.units == expected and made.frame.height == ROWS and not made.warnings
+    assert made.frame["flow"][3] == flow(3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines(lambda row: f"{row} {row % 12} {level(row)} {flow(row)}", "year mon level flow\nm l/s\n"),
+        lines(lambda row: f"{row},{level(row)},{flow(row)}", "year,level,flow\nm,l/s\n"),
+        lines(lambda row: f"{row}\t{level(row)}\t{flow(row)}", "year\tlevel\tflow\ns\tm\tl/s\tmm\t%\n"),
+    ],
+)
+def test_units_of_which_it_is_not_plain_where_they_belong_are_not_used(read, text):
+    made = read(text)
+    (said,) = [line for line in made.warnings if "which belongs to which" in line]
+    assert said.startswith("line 2 (") and said.endswith("; none is used")
+    assert made.units == {} and made.frame["flow"][3] == flow(3)
+
+
 def test_units_below_names_with_line_breaks(read):
     made = read('when,"water\nlevel",flow\n,m,l/s\n' + lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}"))
     assert made.units == {"water\nlevel": "m", "flow": "l/s"} and made.frame["flow"][0] == flow(0)
