@@ -776,6 +776,40 @@ def test_zeros_here_and_there_are_suspects_and_those_of_a_machine_that_is_off_ar
         assert columns.sentinels(pl.Series(power)) == []
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("level", [20, -20])
+def test_zeros_before_a_sensor_was_installed_are_suspects_whatever_their_share(share, level):
+    draws, count = np.random.default_rng(6), int(400 * share)
+    measured = (level + np.convolve(draws.normal(size=402), np.ones(3), "valid")).round(1)
+    expected = [(0, count)]
+
+    def found(values, recordings=None):
+        suspects = columns.sentinels(pl.Series("pressure", values), recordings)
+        return [(suspect.value, suspect.count) for suspect in suspects]
+
+    before = np.where(np.arange(400) < count, 0, measured)
+    assert found(before) == found(before[::-1]) == expected
+    # At the beginning of one recording of three, which ends after all of its zeros.
+    three = np.repeat([0, 1, 2], 400)
+    assert found(np.concatenate((measured, before, measured)), three) == expected
+    if share > 0.4:
+        # A machine that is off in several recordings, or in the middle of one.
+        assert found(np.concatenate((before, before, before)), three) == []
+        assert found(np.roll(before, 10)) == []
+        # Or that begins at a low level.
+        assert found(np.append(np.zeros(count), np.sign(level) * np.linspace(30, 90, 400 - count))) == []
+
+
+@pytest.mark.parametrize(("height", "told"), [(2310, False), (0, False), (-999, True)])
+def test_the_height_of_a_station_is_no_sentinel(plan, height, told):
+    heights = {"a": 310, "b": 284, "c": 333, "d": 301, "e": height, "f": 295}
+    text = "site,day,height,y\n"
+    for place, site in enumerate(heights):
+        text += "".join(f"{site},{row},{heights[site]},{flow(row + place)}\n" for row in range(40))
+    found = [line for line in plan(text, "y", group="site")[1] if "stands apart" in line]
+    assert bool(found) == told
+
+
 @pytest.mark.parametrize("month", ["{month:02d}.{year}", "{year}.{month:02d}"])
 def test_months_with_points_say_nothing_of_the_decimal_mark(month, read):
     def row(number):

@@ -356,11 +356,14 @@ def _suspect_units(draft: Draft) -> None:
 def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     """Warn of numbers that may mean that there is no value, and return them by column."""
     found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
+    codes = draft.codes()
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
             continue
-        sentinels = columns.sentinels(draft.frame[name])
+        sentinels = columns.sentinels(draft.frame[name], codes)
         for sentinel in sentinels:
+            if not columns.is_often_missing(sentinel.value) and _is_of_one_group(draft, name, sentinel.value):
+                continue
             # A class is often -1, or 0 where others begin at 100.
             alone = len(sentinels) == 1 and sentinel.value in (-1, 0)
             if alone and name == draft.target and draft.kind == "classification":
@@ -395,6 +398,14 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name, sentinel in itertools.chain.from_iterable(found.values()):
         by_column.setdefault(name, []).append(sentinel.value)
     return by_column
+
+
+def _is_of_one_group(draft: Draft, name: str, value: float) -> bool:
+    """Whether a column is the same throughout each group, as the height of a station is, and a number that of one."""
+    for key in dict.fromkeys((draft.key[:1], draft.key)):
+        if key and groups.nested(draft.frame, name, key):
+            return draft.frame.filter(pl.col(name) == value).select(key).n_unique() == 1
+    return False
 
 
 def _state_of_zeros(draft: Draft, name: str) -> str:
