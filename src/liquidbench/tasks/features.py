@@ -271,6 +271,11 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
             f"{MOST_CLASSES}). {way}"
         )
     draft.lines.append(f"kind: {kind} ({reason})")
+    if kind == "regression" and reason != "as asked" and may_be_classes(draft.frame[draft.target]):
+        draft.warnings.append(
+            f"target {draft.target!r} is named like a class, but its {distinct} distinct whole numbers are read as "
+            "amounts; --task classification (kind: in a study) takes them for classes"
+        )
     rows = draft.frame.height
     if kind == "forecast" and 2 * len(column) < rows:
         draft.lines.append(
@@ -280,6 +285,14 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     if kind == "classification":
         draft.lines.append(f"classes: {_rows_of_classes(draft)}")
     return kind
+
+
+def may_be_classes(column: pl.Series) -> bool:
+    """Whether numbers are whole and few, under a name such as gesture or species."""
+    numbers = column.drop_nulls()
+    if not numbers.dtype.is_numeric() or not words.names_classes(column.name) or numbers.n_unique() > MOST_CLASSES:
+        return False
+    return bool((numbers.cast(pl.Float64) % 1 == 0).all())
 
 
 def _refuse_lost_features(draft: Draft) -> None:
