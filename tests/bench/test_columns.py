@@ -776,6 +776,40 @@ def test_zeros_here_and_there_are_suspects_and_those_of_a_machine_that_is_off_ar
         assert columns.sentinels(pl.Series(power)) == []
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("level", [20, -20])
+def test_zeros_before_a_sensor_was_installed_are_suspects_whatever_their_share(share, level):
+    draws, count = np.random.default_rng(6), int(400 * share)
+    measured = (level + np.convolve(draws.normal(size=402), np.ones(3), "valid")).round(1)
+    expected = [(0, count)]
+
+    def found(values, recordings=None):
+        suspects = columns.sentinels(pl.Series("pressure", values), recordings)
+        return [(suspect.value, suspect.count) for suspect in suspects]
+
+    before = np.where(np.arange(400) < count, 0, measured)
+    assert found(before) == found(before[::-1]) == expected
+    # At the beginning of one recording of three, which ends after all of its zeros.
+    three = np.repeat([0, 1, 2], 400)
+    assert found(np.concatenate((measured, before, measured)), three) == expected
+    if share > 0.4:
+        # A machine that is off in several recordings, or in the middle of one.
+        assert found(np.concatenate((before, before, before)), three) == []
+        assert found(np.roll(before, 10)) == []
+        # Or that begins at a low level.
+        assert found(np.append(np.zeros(count), np.sign(level) * np.linspace(30, 90, 400 - count))) == []
+
+
+@pytest.mark.parametrize(("height", "told"), [(2310, False), (0, False), (-999, True)])
+def test_the_height_of_a_station_is_no_sentinel(plan, height, told):
+    heights = {"a": 310, "b": 284, "c": 333, "d": 301, "e": height, "f": 295}
+    text = "site,day,height,y\n"
+    for place, site in enumerate(heights):
+        text += "".join(f"{site},{row},{heights[site]},{flow(row + place)}\n" for row in range(40))
+    found = [line for line in plan(text, "y", group="site")[1] if "stands apart" in line]
+    assert bool(found) == told
+
+
 @pytest.mark.parametrize("month", ["{month:02d}.{year}", "{year}.{month:02d}"])
 def test_months_with_points_say_nothing_of_the_decimal_mark(month, read):
     def row(number):
@@ -1037,6 +1071,42 @@ def test_names_may_hold_line_breaks(read, name):
     assert made.frame[name].to_list() == [level(row) for row in range(made.frame.height)]
     first = 2 + name.count("\n")
     assert made.lines is not None and made.lines[0] == first
+
+
+def aligned(names, units, rows=ROWS):
+    body = (f"  {row:4d} {row % 12 + 1:3d}{level(row):9.2f}{flow(row):8d}" for row in range(rows))
+    return "\n".join((names, units, *body)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "expected"),
+    [
+        ("  year mon    level    flow", "                  m     l/s", {"level": "m", "flow": "l/s"}),
+        ("  year mon    level    flow", "                        l/s", {"flow": "l/s"}),
+        ("  year mon    level    flow", "     d              mm/hour", {"year": "d", "flow": "mm/hour"}),
+        ("  year mon  level    flow", "             deg C     l/s", {"level": "deg C", "flow": "l/s"}),
+        ('  year mon  "a b"    flow', "                m        s", {"a b": "m", "flow": "s"}),
+    ],
+)
+def test_units_below_some_names_belong_to_the_columns_that_they_stand_in(read, names, units, expected):
+    made = read(aligned(names, units))
+    assert made.units == expected and made.frame.height == ROWS and not made.warnings
+    assert made.frame["flow"][3] == flow(3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines(lambda row: f"{row} {row % 12} {level(row)} {flow(row)}", "year mon level flow\nm l/s\n"),
+        lines(lambda row: f"{row},{level(row)},{flow(row)}", "year,level,flow\nm,l/s\n"),
+        lines(lambda row: f"{row}\t{level(row)}\t{flow(row)}", "year\tlevel\tflow\ns\tm\tl/s\tmm\t%\n"),
+    ],
+)
+def test_units_of_which_it_is_not_plain_where_they_belong_are_not_used(read, text):
+    made = read(text)
+    (said,) = [line for line in made.warnings if "which belongs to which" in line]
+    assert said.startswith("line 2 (") and said.endswith("; none is used")
+    assert made.units == {} and made.frame["flow"][3] == flow(3)
 
 
 def test_units_below_names_with_line_breaks(read):

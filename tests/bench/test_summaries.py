@@ -93,3 +93,76 @@ def test_the_last_row_of_each_group_may_be_a_mean_of_the_others(warnings):
             pl.Series("subject", np.repeat([f"p{k}" for k in range(6)], rows)), "x", "z", "y"
         )
         assert sum(line.startswith(said) for line in warnings(frame)) == expected
+
+
+def mostly_zero(seed, rows=ROWS):
+    draws = np.random.default_rng(seed)
+    rain = np.maximum(0, draws.normal(-1.1, 1, rows)).round(1)
+    flow = np.maximum(0, draws.normal(-0.9, 1, rows)).round(2)
+    rain[[0, 1, -2, -1]] = flow[[0, 1, -2, -1]] = 0
+    return pl.DataFrame({"rain": rain, "y": flow})
+
+
+def hours(rows=ROWS):
+    return pl.Series("when", [f"2024-03-{1 + row // 24:02d} {row % 24:02d}:00" for row in range(rows)])
+
+
+def test_rows_of_zeros_among_many_are_no_median(warnings):
+    for seed in range(8):
+        assert summaries.unnamed(mostly_zero(seed)) == (0, 0, "")
+    frame = mostly_zero(seed=8)
+    for timed in (frame, frame.select(hours(), "rain", "y"), frame.select(hours().reverse(), "rain", "y")):
+        assert not any("of all other rows" in line for line in warnings(timed, kind="regression"))
+    # A mean of numbers that are mostly 0 is none of them.
+    assert summaries.unnamed(pl.concat([frame, row_of(frame, pl.Series.mean)])) == (0, 1, "mean")
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("name", ["when", "sample", "site", "raining"])
+def test_a_row_that_is_named_as_the_others_are_is_no_summary(place, name):
+    frame = measured()
+    row = row_of(frame, pl.Series.median, 3)
+    labels = {
+        "when": hours(ROWS + 1).str.to_datetime(),
+        "sample": [f"R{row:03d}" for row in range(ROWS + 1)],
+        "site": [("north", "south", "west")[row % 3] for row in range(ROWS + 1)],
+        "raining": [row % 3 == 0 for row in range(ROWS + 1)],
+    }[name]
+    parts = [frame, row] if place == "last" else [row, frame]
+    whole = pl.concat(parts)
+    found = (0, 1, "median") if place == "last" else (1, 0, "median")
+    assert summaries.unnamed(whole) == found
+    assert summaries.unnamed(whole.with_columns(pl.Series(name, labels))) == (0, 0, "")
+    # One without its name, among others that have theirs, or one with a name of its own.
+    at = ROWS if place == "last" else 0
+    emptied = pl.Series(name, list(labels))
+    emptied[at] = None
+    assert summaries.unnamed(whole.with_columns(emptied)) == found
+    if name in ("sample", "site"):
+        emptied[at] = "Total"
+        assert summaries.unnamed(whole.with_columns(emptied)) == found
+
+
+def test_whole_numbers_near_the_median_are_measured(warnings):
+    for seed in range(8):
+        draws = np.random.default_rng(seed)
+        frame = pl.DataFrame({name: draws.normal(level, 3, ROWS).round() for name, level in (("x", 75), ("y", 16))})
+        whole = pl.concat([frame.select(pl.all().median().round()), frame])
+        assert summaries.unnamed(whole) == (0, 0, "")
+        assert not any(
+            "of all other rows" in line for line in warnings(whole.select(hours(ROWS + 1), "x", "y"), kind="regression")
+        )
+
+
+def test_the_last_row_of_each_day_is_no_median_where_nights_are_dark(warnings):
+    days = [
+        pl.DataFrame(
+            {
+                "day": f"d{day}",
+                "light": [max(0.0, round(9 * np.sin((hour - 6) / 12 * np.pi) + day / 7, 2)) for hour in range(24)],
+                "y": [max(0.0, round(4 * np.sin((hour - 6) / 12 * np.pi) - day / 9, 2)) for hour in range(24)],
+            }
+        )
+        for day in range(6)
+    ]
+    assert not any("the last row of each" in line for line in warnings(pl.concat(days), group="day"))

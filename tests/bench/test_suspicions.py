@@ -30,6 +30,41 @@ def test_what_begins_again_each_day_or_goes_both_ways_is_no_meter(warnings):
         assert not [warning for warning in warnings(frame) if "only goes up" in warning]
 
 
+def in_order(rows=ROWS, classes=30):
+    """Class numbers as they were performed: one after another, from the first to the last, twice."""
+    return np.arange(rows) * 2 * classes // rows % classes
+
+
+def test_class_numbers_that_are_read_as_amounts_are_warned_of(planned):
+    features = {"x": signal(3).round(3), "z": signal(4).round(3)}
+    said = "is named like a class, but its 30 distinct whole numbers are read as amounts; --task classification"
+    for name, told in (("pose_id", True), ("Buchstabe", True), ("class_size", False), ("level", False)):
+        frame = frame_of(**features, **{name: in_order()})
+        lines = planned(frame, name).lines
+        assert any(line.startswith(f"warning: target {name!r} {said}") for line in lines) == told
+        # A meter would be named otherwise.
+        assert any("only goes up" in line for line in lines) != told
+        assert any("only goes up" in line for line in planned(frame, "x").lines) != told
+        asked = planned(frame, name, kind="regression").lines
+        assert not any(said in line for line in asked)
+    # Classes of which there are too many, or that are none.
+    for values in (in_order(classes=60), in_order() / 4):
+        assert not any(said[:22] in line for line in planned(frame_of(**features, pose=values), "pose").lines)
+
+
+def test_whole_numbers_of_too_few_groups_for_classes_may_be_amounts(planned):
+    batches = np.repeat(np.arange(12), ROWS // 12)
+    rows = len(batches)
+    frame = frame_of(x=signal(3)[:rows].round(3), y=70 + batches * 5 % 13)
+    frame = frame.with_columns(batch=pl.Series([f"B{batch}" for batch in batches]))
+    with pytest.raises(ValueError, match="give more groups, or say --task regression .* if its numbers are amounts"):
+        planned(frame, group="batch")
+    assert planned(frame, group="batch", kind="regression").task.kind == "regression"
+    words = frame.with_columns(pl.format("grade {}", "y").alias("y"))
+    with pytest.raises(ValueError, match="give more groups$"):
+        planned(words, group="batch")
+
+
 def suspects(found):
     return [warning for warning in found if warning.startswith("leak suspect")]
 

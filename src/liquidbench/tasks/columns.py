@@ -196,7 +196,7 @@ class Sentinel:
     most: float
 
 
-def sentinels(column: pl.Series) -> list[Sentinel]:
+def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) -> list[Sentinel]:
     """Numbers that may well mean that there is no value.
 
     A number is suspected if it is the least or the greatest of its column, with a gap to the others
@@ -205,7 +205,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     - wider than three times their range, and many rows have it;
     - wide for the bulk of them and for the gaps between those of them that are near it, where it is 0 in a few rows
       in a hundred or more, or twice as far off as they range, or any number that comes again and again as the others
-      do not, though not in so many rows that it is as usual as they are;
+      do not, though not in so many rows that it is as usual as they are, unless it is 0 from where a recording begins
+      on, or until it ends, and never else, as before a sensor was installed;
     - of any width, where it is such a number, the only negative one (or a 100, the only positive one), and several
       rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the
       gap has to be wider than those between the least of them;
@@ -221,6 +222,7 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
 
     Args:
         column: numbers, in the order of their rows.
+        recordings: number of each row's recording; None if all rows are of one.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
     if codes := _negative_codes(numbers) or _beyond_answers(numbers):
@@ -233,7 +235,7 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
         while len(outer) < _MOST_SENTINELS and len(usual):
             value = float(end(usual))  # pyright: ignore[reportArgumentType]
             alone = value == 100 and len(usual) > 1 and bool((usual.filter(usual != value) < 0).all())
-            if not (alone or _USED_AS_MISSING.fullmatch(f"{value:.10g}") or value in _OF_BYTES):
+            if not (alone or is_often_missing(value) or value in _OF_BYTES):
                 break
             outer.append(value)
             usual = usual.filter(usual != value)
@@ -242,17 +244,28 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     found = [sentinel for value in outer if (sentinel := _suspected(numbers, usual, value, often_used=True))]
     known = [sentinel.value for sentinel in found]
     numbers = numbers.filter(~numbers.is_in(known)) if known else numbers
+    not_installed = _is_at_an_end(column, recordings)
     for end in (pl.Series.min, pl.Series.max):
         if len(numbers):
             value = float(end(numbers))  # pyright: ignore[reportArgumentType]
             usual = numbers.filter(numbers != value)
-            if sentinel := _suspected(numbers, usual, value, often_used=False):
+            if sentinel := _suspected(numbers, usual, value, often_used=False, not_installed=not_installed):
                 found.append(sentinel)
     if "temperature" in words.quantities(column.name):
         known = [sentinel.value for sentinel in found]
         usual = numbers.filter(~numbers.is_in(known)) if known else numbers
         found += [sentinel for value in _OF_THERMOMETERS if (sentinel := _of_no_reading(usual, value))]
     return found
+
+
+def is_often_missing(value: float) -> bool:
+    """Whether a number, such as -999 or 9999, is one that is often written where there is none.
+
+    Example:
+        >>> is_often_missing(-999.0), is_often_missing(9999.0), is_often_missing(905.0)
+        (True, True, False)
+    """
+    return bool(_USED_AS_MISSING.fullmatch(f"{value:.10g}"))
 
 
 _MOST_SENTINELS = 6
@@ -283,7 +296,9 @@ def _apart(outer: list[float], usual: pl.Series) -> list[float]:
     return kept
 
 
-def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: bool) -> Sentinel | None:
+def _suspected(
+    numbers: pl.Series, usual: pl.Series, value: float, often_used: bool, not_installed: bool = False
+) -> Sentinel | None:
     if len(usual) < 3 or (len(usual) < 0.05 * len(numbers) and not often_used):
         return None
     least, most = float(usual.min()), float(usual.max())  # pyright: ignore[reportArgumentType]
@@ -296,6 +311,10 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         several = several and usual.n_unique() >= _FEWEST_CATEGORIES
         # A machine that is off is so for a while; what was not measured is 0 here and there.
         share = _MOST_SCATTERED if value == 0 and _is_scattered(numbers, value) else _MOST_ODD
+        # What was measured only later may be 0 in most rows.
+        low, high = np.quantile(usual.to_numpy(), (0.05, 0.95))
+        not_installed &= value == 0 and usual.n_unique() >= _FEWEST_AMOUNTS and gap > _FAR_FROM_0 * (high - low)
+        share = np.inf if not_installed else share
         odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count, share)
         none = value == 0 < least and _is_no_amount(numbers, usual, count)
         suspected = several and (odd or none or (value == _NO_ANSWER and _is_scale(usual)))
@@ -316,6 +335,23 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     return Sentinel(value, count, least, most) if suspected else None
 
 
+def _is_at_an_end(column: pl.Series, recordings: NDArray[np.int64] | None) -> bool:
+    """Whether zeros are one long block from where a recording begins on, or until it ends, and not all of it."""
+    there = column.is_not_null().to_numpy()
+    zero = (column == 0).fill_null(False).to_numpy()[there]
+    codes = np.zeros(len(zero), dtype=np.int64) if recordings is None else recordings[there]
+    count = int(zero.sum())
+    if count < _LONG_BLOCK:
+        return False
+    first = int(zero.argmax())
+    last = first + count - 1
+    if not zero[first : last + 1].all() or codes[first] != codes[last]:
+        return False
+    begins = first == 0 or codes[first - 1] != codes[first]
+    ends = last == len(codes) - 1 or codes[last + 1] != codes[last]
+    return begins != ends
+
+
 def _of_no_reading(numbers: pl.Series, value: float) -> Sentinel | None:
     """A number in several rows that a signal leaps to and back from."""
     rows = numbers.to_numpy()
@@ -331,6 +367,10 @@ def _of_no_reading(numbers: pl.Series, value: float) -> Sentinel | None:
     return Sentinel(value, count, float(others.min()), float(others.max()))
 
 
+_LONG_BLOCK = 20
+"""Rows at an end of a recording that are no accident."""
+_FAR_FROM_0 = 1.2
+"""Times as far from 0 as they range that other numbers then are: those of a machine begin lower, once it is on."""
 _LOWEST = 8
 """Distinct values above 0 whose gaps say how wide one is that is no accident."""
 _FEW_ZEROS = 0.05

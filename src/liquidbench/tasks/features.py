@@ -271,6 +271,11 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
             f"{MOST_CLASSES}). {way}"
         )
     draft.lines.append(f"kind: {kind} ({reason})")
+    if kind == "regression" and reason != "as asked" and may_be_classes(draft.frame[draft.target]):
+        draft.warnings.append(
+            f"target {draft.target!r} is named like a class, but its {distinct} distinct whole numbers are read as "
+            "amounts; --task classification (kind: in a study) takes them for classes"
+        )
     rows = draft.frame.height
     if kind == "forecast" and 2 * len(column) < rows:
         draft.lines.append(
@@ -280,6 +285,14 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     if kind == "classification":
         draft.lines.append(f"classes: {_rows_of_classes(draft)}")
     return kind
+
+
+def may_be_classes(column: pl.Series) -> bool:
+    """Whether numbers are whole and few, under a name such as gesture or species."""
+    numbers = column.drop_nulls()
+    if not numbers.dtype.is_numeric() or not words.names_classes(column.name) or numbers.n_unique() > MOST_CLASSES:
+        return False
+    return bool((numbers.cast(pl.Float64) % 1 == 0).all())
 
 
 def _refuse_lost_features(draft: Draft) -> None:
@@ -356,11 +369,14 @@ def _suspect_units(draft: Draft) -> None:
 def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     """Warn of numbers that may mean that there is no value, and return them by column."""
     found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
+    codes = draft.codes()
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
             continue
-        sentinels = columns.sentinels(draft.frame[name])
+        sentinels = columns.sentinels(draft.frame[name], codes)
         for sentinel in sentinels:
+            if not columns.is_often_missing(sentinel.value) and _is_of_one_group(draft, name, sentinel.value):
+                continue
             # A class is often -1, or 0 where others begin at 100.
             alone = len(sentinels) == 1 and sentinel.value in (-1, 0)
             if alone and name == draft.target and draft.kind == "classification":
@@ -395,6 +411,14 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name, sentinel in itertools.chain.from_iterable(found.values()):
         by_column.setdefault(name, []).append(sentinel.value)
     return by_column
+
+
+def _is_of_one_group(draft: Draft, name: str, value: float) -> bool:
+    """Whether a column is the same throughout each group, as the height of a station is, and a number that of one."""
+    for key in dict.fromkeys((draft.key[:1], draft.key)):
+        if key and groups.nested(draft.frame, name, key):
+            return draft.frame.filter(pl.col(name) == value).select(key).n_unique() == 1
+    return False
 
 
 def _state_of_zeros(draft: Draft, name: str) -> str:

@@ -48,6 +48,8 @@ _FIGURE = re.compile(
     r"|(?:\d{1,2}|\w{3})[-\s./]+[^\W\d]{3,9}\.?[-\s./,]+\d{2,4}.*",
     re.IGNORECASE,
 )
+_ALIGNED = re.compile(r'"[^"]*"|\S+')
+"""Cells of lines that are aligned by blanks."""
 _RULER = r"^[\s\"|+:=*_~,;-]*(?:--|==|__|~~|\*\*)[\s\"|+:=*_~,;-]*$"
 """Lines that only draw; of two marks in a row, as single ones stand for missing values."""
 _MAGIC = (
@@ -665,9 +667,16 @@ class _Reading:
                 continue
             if not units and _are_units(there):
                 self.units_line = number
-                cells = cells[len(cells) - len(header) :] if len(cells) == len(header) + 1 and cells[-1] else cells
+                cells = self._below_names(number, cells, header, [line for line, _ in rows])
+                if cells is None:
+                    self.warnings.append(
+                        f"line {number} ({_short(self.lines[number - 1].strip())}) holds units, but "
+                        f"{_number(len(there), 'unit')} for {_number(len(header), 'name')}, so that it is not plain "
+                        "which belongs to which; none is used"
+                    )
+                    continue
                 units = {
-                    name: "1" if cell == "-" else cell.strip("[]() ") for name, cell in zip(header, cells, strict=False)
+                    name: "1" if cell == "-" else cell.strip("[]() ") for name, cell in zip(header, cells, strict=True)
                 }
                 said = ", ".join(f"{name!r} in {unit}" for name, unit in units.items() if unit)
                 self.remarks.append(f"file: line {number} holds units, read as such ({_short(said, 120)})")
@@ -677,6 +686,25 @@ class _Reading:
                     "numbers and holds none; it is left out"
                 )
         return units
+
+    def _below_names(
+        self, number: int, cells: list[str], header: Sequence[str], below: Sequence[int]
+    ) -> list[str] | None:
+        """The cells of a row of units, one for each name; None where it is not plain which belongs to which.
+
+        Blanks leave no cell where a name has no unit, so that units then belong to the column that they stand in.
+        """
+        if self.separator == BLANKS:
+            names, units, *rows = (self.lines[line - 1].expandtabs() for line in (self.header_line, number, *below))
+            # A mark before the names is none of them.
+            aligned = _aligned(re.sub("^(?:#|%|//)", " ", names), units, rows)
+            if len(aligned) == len(header):
+                return aligned
+        if len(cells) == len(header) + 1 and cells[-1]:
+            # Rows have a name in front, which has none itself.
+            return cells[1:]
+        width = max(_width_without_end(cells), len(header))
+        return cells[:width] if min(width, len(cells)) == len(header) else None
 
     # Lines to cells
 
@@ -688,10 +716,11 @@ class _Reading:
         numbers = places + 1
         separator = self.separator
         rows: list[list[str]] | None = None
-        if separator == BLANKS and not self.quoted:
+        quoted = self.quoted and lines.str.contains('"', literal=True).any()
+        if separator == BLANKS and not quoted:
             lines, separator = lines.str.strip_chars().str.replace_all(r"[ \t]+", "\t"), "\t"
         bare = lines
-        if self.quoted and lines.str.contains('"', literal=True).any():
+        if quoted:
             bare = lines.str.replace_all(r'"[^"]*"', "q")
             if separator == BLANKS or bare.str.contains('"', literal=True).any():
                 rows, numbers = self._rows_by_hand(lines, numbers)
@@ -974,6 +1003,28 @@ def _usual(lengths: Iterable[int] | NDArray[np.int64]) -> int:
     """The most frequent; of equally frequent ones the largest."""
     values, counts = np.unique(np.asarray(list(lengths)), return_counts=True)
     return int(values[len(counts) - 1 - int(np.argmax(counts[::-1]))])
+
+
+def _aligned(names: str, units: str, rows: Iterable[str]) -> list[str]:
+    """The unit below each name where lines are aligned, one below another; nothing where they are not.
+
+    Args:
+        names: the line that holds them.
+        units: likewise.
+        rows: lines of the table, of which those with as many cells as there are names say how wide its columns are.
+    """
+    places = [[found.span() for found in _ALIGNED.finditer(line)] for line in (names, *rows)]
+    spans = np.array([of for of in places if len(of) == len(places[0])])
+    starts, ends = spans[..., 0].min(axis=0), spans[..., 1].max(axis=0)
+    if len(spans) < 2 or (starts[1:] < ends[:-1]).any():
+        return []
+    cells = [""] * len(starts)
+    for found in _ALIGNED.finditer(units):
+        over = np.flatnonzero((starts < found.end()) & (ends > found.start()))
+        if len(over) != 1:
+            return []
+        cells[over[0]] = f"{cells[over[0]]} {found[0]}".strip()
+    return cells
 
 
 def _plain_names(cells: Sequence[str]) -> list[str]:

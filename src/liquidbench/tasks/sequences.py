@@ -285,10 +285,12 @@ class Sequences:
             sizes = listed(
                 (f"{len(of)} of {self.meaning.classes[label]}" for label, of in by_class.items()), quote=False
             )
+            numeric = self.meaning.frame[self.meaning.target].dtype.is_numeric()
+            way = ", or say --task regression (kind: in a study) if its numbers are amounts" * numeric
             self.meaning.refuse(
                 f"no class of {self.meaning.target!r} has {groups.FEWEST} groups, one for each of training, validation "
                 "and "
-                f"test ({sizes}); give more groups"
+                f"test ({sizes}); give more groups{way}"
             )
         counts = ", ".join(f"{name} {len({r.group for r in of})}" for name, of in splits.items())
         recordings = ", ".join(f"{name} {len(of)}" for name, of in splits.items())

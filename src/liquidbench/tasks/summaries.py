@@ -1,5 +1,6 @@
 """Rows of a table that sum up others: sums, means, limits and the like, above or below the data."""
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -22,6 +23,10 @@ ROUNDED = 0.2
 """Standard deviations by which a statistic may be rounded; of several numbers in a row, more."""
 DIGITS = 5
 """Characters of a number alone from which on it is a mean by no accident."""
+BY_CHANCE = 2e-3
+"""Share of the rows that hold the numbers of a row, up to which it holds a statistic by no accident."""
+REPEATED = 0.5
+"""Distinct words for each row of a column, up to which its words come again, and one that does not is odd."""
 
 
 _KINDS: dict[str, Callable[[NDArray[np.float64]], float]] = {
@@ -63,23 +68,29 @@ def named(cells: pl.DataFrame) -> dict[int, str]:
 def unnamed(frame: pl.DataFrame) -> tuple[int, int, str]:
     """How many of the first rows, and of the last, sum up all others; and what the first of them are.
 
-    Each holds one statistic of the others in all columns of numbers that it fills, of which there are two at least but
-    for sums. A row of least or greatest values alone is none: rising numbers end in such a row.
+    Each holds one statistic of the others in all columns of numbers and dates that it fills, of which there are two at
+    least but for sums. A row of least or greatest values alone is none: rising numbers end in such a row. Nor is one
+    that is named as the others are, or that holds what many of the others do, as a row of zeros at night.
     """
     if frame.height < FEWEST_ROWS:
         return 0, 0, ""
     numbers = _numbers(frame)
     for above in (False, True):
         rows = {name: column[::-1] for name, column in numbers.items()} if above else numbers
+        at_end = frame.head(MOST_ROWS).reverse() if above else frame.tail(MOST_ROWS)
         for count in range(min(MOST_ROWS, frame.height - FEWEST_ROWS), 0, -1):
             kinds = []
             others = {name: column[:-count] for name, column in rows.items()}
             for place in range(frame.height - count, frame.height):
-                kinds.append(_kind(others, {name: column[place] for name, column in rows.items()}))
-                if not kinds[-1]:
+                row = {name: column[place] for name, column in rows.items()}
+                kinds.append(_kind(others, row))
+                if not kinds[-1] or _is_common(others, row):
+                    kinds.append("")
                     break
             if all(kinds) and (len(set(kinds)) > 1 or kinds[0] not in _AT_ANY_END):
-                return (count, 0, kinds[-1]) if above else (0, count, kinds[0])
+                rest = frame[count:] if above else frame[:-count]
+                if not any(_is_named_alike(rest, row) for row in at_end.tail(count).iter_rows(named=True)):
+                    return (count, 0, kinds[-1]) if above else (0, count, kinds[0])
     return 0, 0, ""
 
 
@@ -87,17 +98,43 @@ def of_groups(frame: pl.DataFrame, name: str) -> str:
     """What the last row of almost every group holds of the group's other rows; empty for nothing."""
     parts = frame.head(MOST_GROUPED).partition_by(name, maintain_order=True)[:MOST_ROWS]
     numbers = [_numbers(part) for part in parts if part.height > MOST_ROWS]
-    kinds = [
-        _kind({name: column[:-1] for name, column in part.items()}, {name: column[-1] for name, column in part.items()})
-        for part in numbers
-    ]
+    kinds = []
+    for part in numbers:
+        others = {name: column[:-1] for name, column in part.items()}
+        row = {name: column[-1] for name, column in part.items()}
+        kinds.append("" if _is_common(others, row) else _kind(others, row))
     found = {kind for kind in kinds if kind and kind not in _AT_ANY_END}
     return kinds[0] if len(kinds) > 2 and len(found) == 1 and kinds.count(kinds[0]) == len(kinds) else ""
 
 
 def _numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """The columns of numbers, NaN where there is none."""
-    return {column.name: column.to_numpy() for column in frame.select(pl.selectors.numeric().cast(pl.Float64))}
+    """The columns of numbers, and of dates and times in seconds; NaN where there is none."""
+    of = {column.name: column.to_numpy() for column in frame.select(pl.selectors.numeric().cast(pl.Float64))}
+    return of | {column.name: dates.seconds(column) for column in frame.select(pl.selectors.temporal())}
+
+
+def _is_common(others: Mapping[str, NDArray[np.float64]], row: Mapping[str, float]) -> bool:
+    """Whether other rows hold the numbers of a row, together or each by itself, so often that it may hold any."""
+    same = [others[name] == value for name, value in row.items() if not np.isnan(value)]
+    if not same:
+        return False
+    return bool(max(np.logical_and.reduce(same).mean(), np.prod([column.mean() for column in same])) > BY_CHANCE)
+
+
+def _is_named_alike(others: pl.DataFrame, row: Mapping[str, object]) -> bool:
+    """Whether a row has a word that other rows have, or one like theirs, where these are not all the same."""
+    for name, value in row.items():
+        column = others[name].drop_nulls()
+        if value is None or column.dtype not in (pl.String, pl.Boolean) or column.n_unique() < 2:
+            continue
+        if column.dtype == pl.Boolean or (column == value).any():
+            return True
+        shape = re.sub(r"\d+", "0", str(value))
+        if shape != value and (column.str.replace_all(r"\d+", "0") == shape).any():
+            return True
+        if column.n_unique() > REPEATED * len(column) and not words.is_statistic(str(value)):
+            return True
+    return False
 
 
 def _kind(others: Mapping[str, NDArray[np.float64]], row: Mapping[str, float]) -> str:

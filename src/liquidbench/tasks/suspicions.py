@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, derived, filled, leaks, repeats, units, wild, words
+from liquidbench.tasks import dates, derived, features, filled, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
@@ -174,7 +174,7 @@ def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     codes = meaning.codes()
     for column in meaning.amounts():
         name = column.name
-        if words.is_part(name):
+        if words.is_part(name) or features.may_be_classes(column):
             continue
         rows = np.flatnonzero(column.is_not_null().to_numpy())
         numbers = column.drop_nulls().cast(pl.Float64).to_numpy()

@@ -824,6 +824,32 @@ def counts_things(name: str) -> bool:
     return not _THINGS.isdisjoint(words) and _KINDS.isdisjoint(words)
 
 
+_CLASSES = frozenset(
+    "class category cat type kind label labels activity gesture pose posture action species genus breed cultivar "
+    "letter digit character char phoneme word symbol sign emotion genre intent topic language diagnosis fault state "
+    "status mode klasse kategorie typ art etikett aktivität geste buchstabe ziffer zeichen zustand classe catégorie "
+    "étiquette activité espèce lettre clase categoría etiqueta actividad gesto especie letra tipo categoria atividade "
+    "attività specie 类别 標籤 标签 クラス ラベル класс категория метка".split()
+)
+"""Words at the end of the names of classes."""
+_BEHIND_CLASSES = frozenset("id no nr num number code idx index true target gt y".split())
+
+
+def names_classes(name: str) -> bool:
+    """Whether a column's name is that of classes, such as gestures or species, which numbers may stand for.
+
+    Example:
+        >>> names_classes("gesture"), names_classes("speciesId"), names_classes("activity_label")
+        (True, True, True)
+        >>> names_classes("class_size"), names_classes("activity_counts"), names_classes("n_type")
+        (False, False, False)
+    """
+    words = split(name)
+    while len(words) > 1 and words[-1] in _BEHIND_CLASSES:
+        words.pop()
+    return bool(words) and words[-1] in _CLASSES and words[0] not in ("n", "nb", "num", "number", "count")
+
+
 def may_have_series(name: str) -> bool:
     """Whether a column's name is that of what is measured for itself, such as rooms or tanks.
 
