@@ -119,6 +119,15 @@ def test_a_day_of_each_month_is_not_exchanged(plan, hours):
     assert not any("exchanged" in line for line in plan({"date": moments}))
 
 
+def test_months_after_a_first_visit_on_any_day_are_not_exchanged(plan):
+    first = [date(2021, 12, 14 + patient) for patient in range(14)]
+    days = [day for start in first for day in (start, *(date(2022, month, 1) for month in range(1, 13)))]
+    assert not any("exchanged" in line for line in plan({"patient": np.repeat(np.arange(14), 13), "date": days}))
+    # So are those of many years, of which one is another.
+    months = [date(1940 + row // 12, 1 + row % 12, 1 if row != 777 else 18) for row in range(980)]
+    assert not any("exchanged" in line for line in plan({"date": months}))
+
+
 def test_gaps_of_months_stay_gaps(plan):
     campaigns = [datetime(2022, 1, 4), datetime(2022, 3, 2), datetime(2022, 5, 9), datetime(2022, 8, 1)]
     moments = [first + timedelta(minutes=30 * row) for first in campaigns for row in range(200)]

@@ -432,8 +432,10 @@ _MONTH = 20
 def _refuse_leaps(draft: Draft, column: pl.Series, codes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
     """Refuse dates that leap by months where they go on from day to day with day and month exchanged.
 
-    Where each date of a table can be exchanged, as the first days of a year's months, that is only warned of.
+    Where no date that cannot be exchanged is next to them, they may be a day of each month, and are only warned of.
     """
+    if not len(column):
+        return
     number = column.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy() // dates.DAY
     of_day = dates.seconds(column) - number * 86_400.0
     begins = np.concatenate([[True], (np.diff(number) != 0) | (np.diff(codes) != 0)])
@@ -446,14 +448,18 @@ def _refuse_leaps(draft: Draft, column: pl.Series, codes: NDArray[np.int64], row
     if leaps.sum() < 2 or not (could[:-1] | could[1:])[leaps].mean() > 0.9:
         return
     changed = _nearest(days, np.where(could, days + moves, days), same)
-    after = np.diff(np.where(changed, days + moves, days))[same]
-    if changed.sum() < 2 or (after <= 0).any() or (after >= _MONTH).sum() > 0.1 * leaps.sum():
+    steps = np.diff(np.where(changed, days + moves, days))
+    after = steps[same]
+    # From the first days of one year's months to those of the next there is a leap for each eleven.
+    if changed.sum() < 2 or (after <= 0).any() or (after >= _MONTH).sum() > 0.05 * leaps.sum():
         return
     # A day of each month may be measured, but hardly from where the last one ends.
     past_midnight = of_day[first[1:]] + 86_400 - of_day[last[:-1]]
     spans = np.diff(dates.seconds(column))[~begins[1:]]
     goes_on = len(spans) > 0 and np.mean(past_midnight[leaps] <= 2 * np.median(np.abs(spans))) > 0.9
-    sure = not good.all() and min(changed.sum(), leaps.sum()) >= groups.FEWEST
+    joints = steps[same & ((changed[:-1] & ~good[1:]) | (changed[1:] & ~good[:-1]))]
+    even = len(joints) > 0 and np.mean(joints <= 3 * np.median(after)) > 0.9
+    sure = even and min(changed.sum(), leaps.sum()) >= groups.FEWEST
     if not sure and not goes_on:
         return
     place = int(first[changed.argmax()])
