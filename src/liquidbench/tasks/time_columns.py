@@ -101,7 +101,7 @@ def find(
         if words.is_study_day(name) and name not in whole:
             _close_gap_at_zero(found, name)
     for name in amounts:
-        if name != time and name not in whole:
+        if name in frame.columns and name != time and name not in whole:
             _read_lengths(found, frame[name], "as a feature of clocks is")
     if join:
         _part_lengths(found, frame, time, {*kept, *whole})
