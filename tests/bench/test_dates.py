@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, meaning, table, time_columns, words
+from liquidbench.tasks import dates, meaning, new_rows, table, time_columns, words
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -606,6 +606,105 @@ def test_a_date_is_joined_with_a_clock_or_an_hour():
     # Hours that end: 1 to 24.
     ends = found({"date": day, "hour": WHEN.hour.to_numpy() + 1})
     np.testing.assert_array_equal(ends.frame["date hour"].to_numpy(), (WHEN + timedelta(hours=1)).to_numpy())
+
+
+DAYS = pandas.date_range("2022-03-01", periods=150, freq="D").strftime("%Y-%m-%d").tolist()
+TAKEN = np.random.default_rng(12).integers(-300, 300, 150)
+"""Seconds by which lengths of time differ."""
+
+
+def as_clock(seconds):
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+def as_minutes(seconds):
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+@pytest.mark.parametrize(("name", "beside", "usual", "write"), [
+    ("Time", "Distance", 3000, as_clock),
+    ("Zeit", "Strecke (km)", 1.6 * 3600, as_clock),
+    ("moving_time", "avg_cadence", 1500, lambda seconds: as_minutes(int(seconds))),
+    # Those of an hour and more have their hour in front.
+    ("time", "x", 3600, lambda seconds: as_clock(seconds) if seconds >= 3600 else as_minutes(int(seconds))),
+    ("time", "x", 26 * 3600, as_clock),
+    ("time", "swimmer", 90, lambda seconds: f"{int(seconds) // 60}:{int(seconds) % 60:02}.0"),
+])  # fmt: skip
+def test_lengths_of_time_beside_a_date_are_no_clock_of_it(name, beside, usual, write):
+    seconds = usual + TAKEN / (10 if usual == 90 else 1)
+    columns = {"date": DAYS, name: [write(length) for length in seconds], beside: range(150)}
+    result = found(columns)
+    np.testing.assert_array_equal(result.frame[name].to_numpy(), np.floor(seconds))
+    assert any(f"{name!r} is read as lengths of time, in seconds" in remark for remark in result.remarks)
+    assert f"date {name}" in found(columns, time=name).frame.columns
+
+
+@pytest.mark.parametrize(("beside", "hour"), [("x", 0.5), ("distance", 7)])
+def test_clocks_that_may_be_lengths_of_time_are_warned_of(beside, hour):
+    columns = {"date": DAYS, "time": [as_clock(3600 * hour + 3 * taken + 900) for taken in TAKEN], beside: range(150)}
+    result = found(columns)
+    assert "date time" in result.frame.columns
+    assert len(result.warnings) == 1
+    assert "as lengths of time may be" in result.warnings[0]
+    lengths = found(columns, kept={"time"}, amounts=["time"])
+    np.testing.assert_array_equal(lengths.frame["time"].to_numpy(), 3600 * hour + 3 * TAKEN + 900)
+    assert lengths.frame["date"].dtype == pl.Datetime
+    assert not lengths.warnings
+
+
+@pytest.mark.parametrize(("name", "beside", "clocks"), [
+    ("time", "weight", [as_clock(7.5 * 3600 + taken) for taken in TAKEN]),
+    ("Uhrzeit", "Distanz", [as_clock(3000 + taken) for taken in TAKEN]),
+    ("time", "x", ["0:00" if row < 90 else "1:00" for row in range(150)]),
+    ("time", "x", [as_clock(7200 + row % 7) for row in range(150)]),
+    ("start_time", "race", [as_clock(3000 + taken) for taken in TAKEN]),
+])  # fmt: skip
+def test_clocks_of_each_day_are_joined(name, beside, clocks):
+    result = found({"date": DAYS, name: clocks, beside: range(150)})
+    assert f"date {name}" in result.frame.columns
+    assert not result.warnings
+
+
+def test_clocks_that_go_on_through_a_run_or_after_midnight_are_joined():
+    runs = {"date": np.repeat(DAYS[:10], 60), "time": [as_clock(row % 60 * 30) for row in range(600)]}
+    assert "date time" in found(runs | {"distance": range(600)}).frame.columns
+    trips = [as_clock(hour * 3600 + 137) for hour in (9, 25, 5, 14, 22)]
+    buses = {"date": np.repeat(DAYS, 5), "time": trips * 150, "passengers": range(750)}
+    assert "date time" in found(buses).frame.columns
+
+
+def test_lengths_of_time_are_a_feature_of_new_rows_too(tmp_path):
+    draws = np.random.default_rng(13)
+    frame = pl.DataFrame({
+        "date": DAYS, "time": [as_minutes(1500 + int(taken)) for taken in TAKEN], "distance": draws.normal(9, 1, 150),
+        "pulse": draws.normal(140, 5, 150),
+    })  # fmt: skip
+    frame.write_csv(tmp_path / "runs.csv")
+    planned = table.plan({"table": str(tmp_path / "runs.csv"), "target": "pulse"})
+    assert planned.mapping["features"] == ["time", "distance"]
+    assert table.plan(planned.mapping).mapping == planned.mapping
+    few = new_rows.NewRows(planned.task, frame[:9])
+    np.testing.assert_array_equal(few.frame["time"].to_numpy(), 1500 + TAKEN[:9])
+
+
+@pytest.mark.parametrize("name", ["time", "lights_off"])
+def test_clocks_of_nights_under_the_date_of_the_evening_are_warned_of(name):
+    night = pandas.Timestamp("2022-03-01 23:50")
+    clocks = [f"{night + timedelta(minutes=int(taken) // 6):%H:%M}" for taken in TAKEN]
+    result = found({"date": DAYS, name: clocks, "x": range(150)})
+    assert len(result.warnings) == 1
+    assert "before midnight and others after it" in result.warnings[0]
+    # With the dates that the clocks showed, there is nothing to say.
+    moments = [pandas.Timestamp(day) + timedelta(hours=23, minutes=50 + int(taken) // 6)
+               for day, taken in zip(DAYS, TAKEN, strict=True)]  # fmt: skip
+    right = {"date": [f"{moment:%Y-%m-%d}" for moment in moments], name: clocks, "x": range(150)}
+    assert not found(right).warnings
+
+
+def test_times_to_bed_are_no_clock_of_their_rows():
+    result = found({"date": DAYS, "time_to_bed": ["23:30", "00:10", "22:50"] * 50})
+    assert result.frame.columns == ["date", "time_to_bed"]
 
 
 def test_years_of_two_figures_and_names_of_months_are_parts():

@@ -91,6 +91,49 @@ def test_exchanged_days_and_months_are_refused(plan, columns):
     assert 0.8 * changed <= int(str(refused.value).split("exchanged in ")[1].split()[0]) <= changed
 
 
+@pytest.mark.parametrize(
+    ("first", "step", "rows", "days"),
+    [(datetime(2022, 7, 2), timedelta(minutes=30), 800, 10), (datetime(2021, 1, 28), timedelta(hours=2), 240, 11),
+     (datetime(2023, 9, 1, 7), timedelta(minutes=10), 2500, 11), (datetime(2020, 10, 30), timedelta(hours=4), 90, 11)],
+)  # fmt: skip
+def test_exchanged_days_and_months_of_a_few_days_are_refused(plan, first, step, rows, days):
+    moments = [first + step * row for row in range(rows)]
+    assert not any("exchanged" in line for line in plan({"date": moments}))
+    wrong = [f"{exchanged(moment.date())} {moment:%H:%M}" for moment in moments]
+    with pytest.raises(ValueError, match=f"from day to day if day and month are exchanged in {days} days"):
+        plan({"date": wrong})
+    assert any("the order of --dates may be wrong" in line for line in plan({"date": wrong}, dates="day-first"))
+
+
+def test_exchanged_days_and_months_in_order_are_warned_of(plan):
+    moments = [datetime(2022, 8, 3) + timedelta(minutes=20 * row) for row in range(400)]
+    lines = plan({"date": [f"{exchanged(moment.date())} {moment:%H:%M}" for moment in moments]})
+    # From the 3rd to the 8th of August, which is itself exchanged.
+    assert any("exchanged in 5 days, the first of them 2022-03-08 in line 2" in line for line in lines)
+
+
+@pytest.mark.parametrize("hours", [range(0, 24, 24), range(6, 18), range(8, 20, 4)])
+def test_a_day_of_each_month_is_not_exchanged(plan, hours):
+    months = [date(2014 + month // 12, 1 + month % 12, 3) for month in range(120 // len(hours) + 10)]
+    moments = [datetime(day.year, day.month, day.day, hour) for day in months for hour in hours]
+    assert not any("exchanged" in line for line in plan({"date": moments}))
+
+
+def test_months_after_a_first_visit_on_any_day_are_not_exchanged(plan):
+    first = [date(2021, 12, 14 + patient) for patient in range(14)]
+    days = [day for start in first for day in (start, *(date(2022, month, 1) for month in range(1, 13)))]
+    assert not any("exchanged" in line for line in plan({"patient": np.repeat(np.arange(14), 13), "date": days}))
+    # So are those of many years, of which one is another.
+    months = [date(1940 + row // 12, 1 + row % 12, 1 if row != 777 else 18) for row in range(980)]
+    assert not any("exchanged" in line for line in plan({"date": months}))
+
+
+def test_gaps_of_months_stay_gaps(plan):
+    campaigns = [datetime(2022, 1, 4), datetime(2022, 3, 2), datetime(2022, 5, 9), datetime(2022, 8, 1)]
+    moments = [first + timedelta(minutes=30 * row) for first in campaigns for row in range(200)]
+    assert not any("exchanged" in line for line in plan({"date": moments}))
+
+
 def test_dates_in_any_order_are_not_exchanged(plan):
     days = np.random.default_rng(4).permutation(of_days(1)["date"])
     assert any(line.startswith("order: rows were not in time order") for line in plan({"date": [*map(str, days)]}))

@@ -119,6 +119,7 @@ _ELAPSED = (
     r"^(?:(?P<days>[0-9]+)(?:\s*d(?:ays?)?,?\s+|\.))?(?P<hour>[0-9]{1,5}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
     r"(?:[.,](?P<fraction>[0-9]{1,9}))?)?\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?$"
 )
+_LENGTH = r"^\s*(?:(?P<hour>[0-9]+):)?(?P<minute>[0-9]{1,5}):(?P<second>[0-9]{2}(?:[.,][0-9]+)?)\s*$"
 _MINUTES = r"^(?P<minute>[0-9]{1,5}):(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?$"
 _AMOUNT = r"[0-9]+(?:[.,][0-9]+)?)\s*"
 _IN_UNITS = (
@@ -932,6 +933,19 @@ def _minutes(column: pl.Series, at: At) -> Reading | None:
         reading = replace(reading, column=clock)
         told += f"; it begins a new hour {hours} times, and each adds an hour" if hours else ""
     return replace(reading, remarks=(told, *reading.remarks))
+
+
+def lengths(column: pl.Series) -> pl.Series | None:
+    """Lengths of time in seconds, of clocks or of text such as ``1:02:15`` and ``47:05``, without hours; else None."""
+    if column.dtype != pl.String:
+        clock = column.cast(pl.Int64) // 1000 if column.dtype == pl.Time else column
+        return clock.cast(pl.Duration("us")).cast(pl.Int64) / 1e6 if clock.dtype in (pl.Int64, pl.Duration) else None
+    parts = column.str.extract_groups(_LENGTH).struct.unnest()
+    hour, minute = (parts[name].cast(pl.Float64) for name in ("hour", "minute"))
+    second = parts["second"].str.replace(",", ".").cast(pl.Float64)
+    seconds = hour.fill_null(0) * 3600 + minute * 60 + second
+    bad = seconds.null_count() - column.null_count()
+    return seconds.alias(column.name) if bad <= few(len(column) - column.null_count()) else None
 
 
 def _in_units(column: pl.Series, at: At) -> Reading | None:

@@ -416,12 +416,76 @@ def _refuse_exchanged(
                 f"{what}, as a spreadsheet does to dates that it can read so; correct them, or say --no-time if rows "
                 "are in order"
             )
+    _refuse_leaps(draft, column, codes, rows)
     months, days = column.dt.month(), column.dt.day()
     if months.n_unique() == 1 and column.dt.year().n_unique() > 1 and days.max() == 12 and days.n_unique() == 12:  # pyright: ignore
         draft.warnings.append(
             f"all dates of {draft.time!r} are of the first 12 days of one month, as those of months are if day and "
             "month are exchanged; if so, correct them"
         )
+
+
+_MONTH = 20
+"""Days from which on a step between two dates is a leap, as from one month to another."""
+
+
+def _refuse_leaps(draft: Draft, column: pl.Series, codes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    """Refuse dates that leap by months where they go on from day to day with day and month exchanged.
+
+    Where no date that cannot be exchanged is next to them, they may be a day of each month, and are only warned of.
+    """
+    if not len(column):
+        return
+    number = column.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy() // dates.DAY
+    of_day = dates.seconds(column) - number * 86_400.0
+    begins = np.concatenate([[True], (np.diff(number) != 0) | (np.diff(codes) != 0)])
+    first = np.flatnonzero(begins)
+    last = np.concatenate([first[1:], [len(number)]]) - 1
+    days, same = number[first], np.diff(codes[first]) == 0
+    moves, good = dates.exchanged(column[first])
+    could = good & (moves != 0)
+    leaps = same & (np.abs(np.diff(days)) >= _MONTH)
+    if leaps.sum() < 2 or not (could[:-1] | could[1:])[leaps].mean() > 0.9:
+        return
+    changed = _nearest(days, np.where(could, days + moves, days), same)
+    steps = np.diff(np.where(changed, days + moves, days))
+    after = steps[same]
+    # From the first days of one year's months to those of the next there is a leap for each eleven.
+    if changed.sum() < 2 or (after <= 0).any() or (after >= _MONTH).sum() > 0.05 * leaps.sum():
+        return
+    # A day of each month may be measured, but hardly from where the last one ends.
+    past_midnight = of_day[first[1:]] + 86_400 - of_day[last[:-1]]
+    spans = np.diff(dates.seconds(column))[~begins[1:]]
+    goes_on = len(spans) > 0 and np.mean(past_midnight[leaps] <= 2 * np.median(np.abs(spans))) > 0.9
+    joints = steps[same & ((changed[:-1] & ~good[1:]) | (changed[1:] & ~good[:-1]))]
+    even = len(joints) > 0 and np.mean(joints <= 3 * np.median(after)) > 0.9
+    sure = even and min(changed.sum(), leaps.sum()) >= groups.FEWEST
+    if not sure and not goes_on:
+        return
+    place = int(first[changed.argmax()])
+    what = (
+        f"the dates of {draft.time!r} leap by a month or more in {counted(int(leaps.sum()), 'place')}, and go on from "
+        f"day to day if day and month are exchanged in {counted(int(changed.sum()), 'day')}, the first of them "
+        f"{column[place]:%Y-%m-%d} in {draft.at(int(rows[place]))}, as a spreadsheet does to dates that it can read so"
+    )
+    if sure and "dates" not in draft.given:
+        draft.refuse(f"{what}; correct them, or say --no-time if rows are in order")
+    draft.warnings.append(f"{what}{': the order of --dates may be wrong' if sure else '; if so, correct them'}")
+
+
+def _nearest(days: NDArray[np.int64], others: NDArray[np.int64], same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where to take the other day for the steps between those of each recording to be least in sum."""
+    choices = np.stack([days, others], axis=1)
+    sums, before = np.zeros(2), np.zeros(choices.shape, dtype=np.int64)
+    for place in range(1, len(days)):
+        steps = np.abs(choices[place][:, None] - choices[place - 1]) * same[place - 1]
+        before[place] = (sums + steps).argmin(axis=1)
+        sums = (sums + steps).min(axis=1)
+    taken = np.zeros(len(days), dtype=np.int64)
+    taken[-1] = sums.argmin()
+    for place in range(len(days) - 1, 0, -1):
+        taken[place - 1] = before[place][taken[place]]
+    return (taken == 1) & (others != days)
 
 
 def _follows(

@@ -4,6 +4,7 @@
 hour. What names say, `liquidbench.tasks.words` knows.
 """
 
+import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -59,6 +60,7 @@ def find(
     time: str | None = None,
     kept: Collection[str] = (),
     whole: Collection[str] = (),
+    amounts: Collection[str] = (),
     join: bool = True,
     are_times: Callable[[pl.DataFrame, str], bool] = lambda frame, name: bool(frame[name].is_unique().all()),
 ) -> Found:
@@ -72,6 +74,7 @@ def find(
         kept: columns that are used for something else too: their numbers stay numbers, and they stay beside what is
             joined of them.
         whole: columns that are not to be touched at all.
+        amounts: columns of which clocks are lengths of time, in seconds, as features are.
         join: whether parts of a time in several columns become one.
         are_times: whether years alone are times, as each is in one row, say, or in one of each subject.
     """
@@ -97,7 +100,11 @@ def find(
     for name in frame.columns:
         if words.is_study_day(name) and name not in whole:
             _close_gap_at_zero(found, name)
+    for name in amounts:
+        if name in frame.columns and name != time and name not in whole:
+            _read_lengths(found, frame[name], "as a feature of clocks is")
     if join:
+        _part_lengths(found, frame, time, {*kept, *whole})
         _join_halves(found, {*kept, *whole})
         _join(found, at, time, set(kept), set(whole), are_times)
         _join_units(found, time, set(kept), set(whole))
@@ -111,6 +118,105 @@ def _close_gap_at_zero(found: Found, name: str) -> None:
     if days.dtype.is_numeric() and (days < 0).any() and (days > 0).any() and not (days == 0).any():
         found.frame = found.frame.with_columns(days - (days > 0).cast(pl.Int64))
         found.remarks.append(f"file: {name!r} has no day 0, as CDISC counts; its days from 1 on are read as 0, 1, ...")
+
+
+def _read_lengths(found: Found, written: pl.Series, why: str) -> None:
+    """Put seconds in the place of a column of clocks that are lengths of time."""
+    name = written.name
+    if found.frame[name].dtype != pl.Duration or (seconds := dates.lengths(written)) is None:
+        return
+    found.frame = found.frame.with_columns(seconds)
+    short = written.dtype == pl.String and written.str.contains(r"^\s*\d+:\d+(?:[.,]\d+)?\s*$").any()
+    two = ", those of two numbers as minutes and seconds" if short else ""
+    found.remarks = [said for said in found.remarks if said != f"file: {name!r} read as minutes and seconds"]
+    found.remarks.append(f"file: {name!r} is read as lengths of time, in seconds{two}, {why}")
+    found.doubts.pop(name, None)
+    found.in_minutes.discard(name)
+
+
+_LONGEST_RUN = 4.5 * DAY / 24
+"""Lengths of time up to that of a slow marathon; as clocks, they are those of a night."""
+_NARROW = 4 * DAY // 24
+"""Span of the lengths of the longest runs."""
+_SCHEDULED = DAY // 288
+"""Span of clocks at which a machine does something each day."""
+_NEXT_DAY = 1.25 * DAY
+"""Clocks up to which timetables of a day go on after midnight."""
+_FEWEST = 3
+"""Rows, or distinct clocks, of which there is more than an accident to see."""
+
+
+def _part_lengths(found: Found, written: pl.DataFrame, time: str | None, used: set[str]) -> None:
+    """Read a clock beside dates as lengths of time where it tells how long something took, and warn where it may."""
+    frame = found.frame
+    days = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in used]
+    clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in used]
+    clocks = [name for name in clocks if not (words.is_amount(name) or words.is_of_an_event(name))]
+    if len(days) != 1 or (frame[days[0]].cast(pl.Int64) % DAY != 0).any():
+        return
+    day, left = days[0], []
+    for name in clocks:
+        if time in (name, f"{day} {name}") or not _are_lengths(frame, written[name], day):
+            left.append(name)
+        else:
+            why = f"and not joined with {day!r} (--time {shlex.quote(name)} joins them)"
+            _read_lengths(found, written[name], why)
+    if not left or time in (left[0], f"{day} {left[0]}"):
+        return
+    name = left[0]
+    both = frame.select(day, name).drop_nulls()
+    if _are_lengths(frame, written[name], day) is None:
+        first, last = both[name].min(), both[name].max()
+        found.warnings.append(
+            f"{name!r} is joined with {day!r} as a clock, though all of it is from {first} to {last}, as lengths of "
+            "time may be; if it has those, name it among the columns of --features (features: in a study), which are "
+            "read in seconds"
+        )
+    elif _are_of_nights(both):
+        found.warnings.append(
+            f"{name!r} is joined with {day!r}, and some of its clocks are before midnight and others after it, one on "
+            "each date; if a date is that of the evening, write the next one beside clocks after midnight"
+        )
+
+
+def _are_lengths(frame: pl.DataFrame, written: pl.Series, day: str) -> bool | None:
+    """Whether clocks beside dates tell how long something took; None where they may."""
+    name = written.name
+    both = frame.select(day, name).drop_nulls()
+    of_day = both[name].cast(pl.Duration("us")).cast(pl.Int64).to_numpy()
+    if len(np.unique(of_day)) < 2 or both[day].n_unique() < 2:
+        return False
+    if written.dtype == pl.String:
+        fractions = written.drop_nulls().str.contains(r"^\s*\d+:\d{2}[.,]\d+\s*$").all()
+        # Clocks without their hours begin again and again.
+        if (fractions or words.in_minutes_and_seconds(name)) and of_day.max() <= DAY // 24:
+            return True
+    same = np.diff(both[day].cast(pl.Int64).to_numpy()) == 0
+    goes_on = same.sum() >= _FEWEST and np.mean(np.diff(of_day)[same] > 0) >= 0.9
+    if goes_on or not words.may_be_length(name):
+        return False
+    if of_day.max() > DAY:
+        return same.mean() <= 0.5 or of_day.max() > _NEXT_DAY or bool(np.median(of_day) > DAY)
+    short, of_runs = of_day.max() <= _LONGEST_RUN, words.are_of_runs(other for other in frame.columns if other != name)
+    on_quarters = not (of_day % (DAY // 96) != 0).any()
+    if short and of_runs and not (on_quarters and len(np.unique(of_day)) < _FEWEST):
+        return True
+    apart, spread = same.mean() <= 0.1, np.ptp(of_day)
+    may = apart and spread > _SCHEDULED and not on_quarters and (short or (of_runs and spread <= _NARROW))
+    return None if may else False
+
+
+def _are_of_nights(both: pl.DataFrame) -> bool:
+    """Whether clocks of some hours before and after midnight are one on each date, as those of a night's are.
+
+    With the dates that the clocks showed, some dates would have two, and others none.
+    """
+    days, clock = both.get_columns()
+    of_day = clock.cast(pl.Duration("us")).cast(pl.Int64).to_numpy()
+    evening, night = of_day >= 20 * DAY // 24, of_day < 4 * DAY // 24
+    steps = np.diff(days.cast(pl.Int64).to_numpy())
+    some = min(evening.sum(), night.sum()) >= _FEWEST
+    return bool(some and (evening | night).all() and np.mean(steps == DAY) >= 0.9)
 
 
 def counts_samples(column: pl.Series) -> bool:

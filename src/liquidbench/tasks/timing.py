@@ -40,6 +40,7 @@ def find(draft: Draft) -> None:
         time=asked,
         kept={draft.target, *(draft.given.get("features") or ())},
         whole={*draft.key, *(name for name in (draft.target,) if name and draft.frame[name].dtype != pl.String)},
+        amounts=draft.given.get("features") or (),
         join="time" not in draft.given or asked is not None,
         are_times=lambda frame, name: (
             bool(frame[name].is_unique().all())

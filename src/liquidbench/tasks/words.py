@@ -237,9 +237,21 @@ _HANDLING = frozenset(
 )
 """Words for times of what was done with a row later, or of its end."""
 _OF_EVENTS = frozenset(
-    "sunrise sunset dawn dusk moonrise moonset bedtime wake wakeup peak sonnenaufgang sonnenuntergang".split()
+    "sunrise sunset dawn dusk moonrise moonset bed bedtime asleep wake wakeup peak sonnenaufgang "
+    "sonnenuntergang".split()
 )
 """Words that make a clock that of an event of the day, and not of the row."""
+_OF_RUNS = frozenset(
+    "distance distances distanz strecke laufstrecke km kms kilometers kilometres kilometer miles pace race rennen "
+    "wettkampf lap laps stroke strokes runner läufer athlete athletes swimmer rider cyclist rower skater skier horse "
+    "jockey bib place placing rank finish calories kcal cadence ascent".split()
+)
+"""Words for what is noted of a run, a race or a training, beside how long it took."""
+_OF_MOMENTS = frozenset(
+    "start started begin begun beginn end ended stop at clock obs observed observation sample sampling "
+    "sampled measured measurement recorded logged local utc gmt stamp day".split()
+)
+"""Words that make a time the moment of something."""
 _UNIT_BEHIND = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
 """Names that say that clocks are minutes and seconds."""
@@ -317,6 +329,16 @@ def is_of_handling(name: str) -> bool:
 def is_of_an_event(name: str) -> bool:
     """Whether a name is that of a clock of something else than the row, such as a sunrise."""
     return not _OF_EVENTS.isdisjoint(split(name))
+
+
+def may_be_length(name: str) -> bool:
+    """Whether a name of clocks may be that of lengths of time: ``Time``, but not ``Uhrzeit`` or ``start_time``."""
+    return not is_clock(name) and _OF_MOMENTS.isdisjoint(split(name))
+
+
+def are_of_runs(names: Iterable[str]) -> bool:
+    """Whether a name is that of what is noted of a run or a race, such as its distance."""
+    return any(not _OF_RUNS.isdisjoint(split(name)) for name in names)
 
 
 def speaks_of_dates(name: str) -> bool:
