@@ -194,7 +194,7 @@ def _flags(meaning: Meaning) -> Iterator[str]:
     for name in used:
         # Where only what is odd is marked, an empty cell is a value.
         column = meaning.frame[name]
-        values = column.value_counts(sort=True)
+        values = column.alias("value").value_counts(sort=True).rows()
         known = column.drop_nulls()
         if name == meaning.target or not 1 < len(values) <= MOST_FLAGS or not len(known):
             continue
@@ -202,10 +202,10 @@ def _flags(meaning: Meaning) -> Iterator[str]:
         said = [str(value) for value in known.unique() if not isinstance(value, bool | int | float)]
         if of is None and not (said and words.are_of_quality(said)):
             continue
-        usual, count = values[name][0], int(values["count"][0])
+        usual, count = values[0]
         if count < USUAL * len(column) or (column.null_count() and known.n_unique() > 1):
             continue
-        others = [f"{_said(value)} in {of_it:,}" for value, of_it in values.rows()[1:4]]
+        others = [f"{_said(value)} in {of_it:,}" for value, of_it in values[1:4]]
         whose = repr(of) if of else "other columns"
         yield (
             f"{name!r} looks like a flag of the quality of {whose} ({_said(usual)} in {counted(count, 'row')}, "
