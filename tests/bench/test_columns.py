@@ -1632,3 +1632,11 @@ def test_a_column_may_have_any_name(tmp_path):
         frame.write_csv(path)
         for target in (name, "y"):
             assert table.load({"table": str(path), "target": target}).name == name
+        for cells in (
+            ["NA", "DE", "FR", "IT"],
+            ["12 kg", "13", "n/a", "14"],
+            ["good", "bad", "good", "good"],
+            ["7", "x", "9", "8"],
+        ):
+            frame.with_columns(pl.Series(name, [cells[row % 4] for row in range(200)])).write_csv(path)
+            assert table.plan({"table": str(path), "target": "y"}).lines

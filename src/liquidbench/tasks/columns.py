@@ -878,8 +878,8 @@ class _Typing:
     def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
         """Whether ``NA`` is one value among others rather than a mark of a missing one."""
         name, count = column.name, int((column == "NA").sum())
-        others = text.drop_nulls().value_counts(sort=True)
-        codes = len(others) > 2 and bool(others[name].str.contains("^[A-Z]{2}$").all())
+        others = text.drop_nulls().alias("value").value_counts(sort=True)
+        codes = len(others) > 2 and bool(others["value"].str.contains("^[A-Z]{2}$").all())
         alike = 0.5 * float(others["count"].mean()) <= count <= 2 * float(others["count"].max())  # pyright: ignore
         elsewhere = any(
             (other == "NA").any()
