@@ -239,7 +239,8 @@ def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], 
         for name in ([time] if time else frame.columns)
         if name not in (target, *key) and not frame[name].has_nulls() and _goes(frame[name])
     ]
-    for name in sorted(usable, key=lambda name: not (words.time_name(name) or words.tells_survey(name))):
+    usable.sort(key=lambda name: not (words.time_name(name) or words.tells_survey(name)))
+    for name in usable[:MOST_PAIRED]:
         steps = np.diff(dates.seconds(frame[name])[order])
         if (steps[same] > 0).all() and np.mean(steps[next_one] <= 0) >= ALMOST_ALL:
             return name
@@ -401,8 +402,9 @@ def finer(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str) -> 
     distinct = _distinct(frame)
     if distinct.select(time, *key).is_unique().all():
         return []
-    found = [(*key, name) for name in may_identify(distinct, target, time) if name not in key]
-    if anew := numbered_anew(frame, target, time):
+    found: list[tuple[str, ...]] = [(*key, name) for name in may_identify(distinct, target, time) if name not in key]
+    anew = numbered_anew(frame, target, time)
+    if anew and all(set(anew.key) != set(together) for together in found):
         found.append(anew.key)
     return [
         together
