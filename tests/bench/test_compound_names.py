@@ -15,6 +15,10 @@ SHARED = {
     "dates and subjects": ([f"2021-03-{day:02d}_P{who:02d}" for day in (4, 11, 18) for who in range(5)], "P00"),
     "dates without marks": ([f"rec_202103{day:02d}_B{who}" for day in (4, 11, 18) for who in range(5)], "B0"),
     "initials": ([f"{who}{run}" for who in ("AM", "KB", "LS") for run in (1, 2, 3)], "AM"),
+    "copies": ([f"rec{who}{end}" for who in range(12, 20) for end in ("", "-rot90", "-mirror")], "rec12"),
+    "copies of files": ([f"a/{who:03d}{end}.npy" for who in range(8) for end in ("", "_noise2")], "a/000"),
+    "copies of some": ([f"{who}" for who in range(30, 50)] + [f"{who}aug" for who in range(30, 34)], "30"),
+    "copies with spaces": ([f"Vp {who}{end}" for who in "abcdef" for end in ("", " (gespiegelt)")], "Vp a"),
     "one that is shorter": ([f"K{who}.{run}" for who in range(9) for run in range(3)] + ["K1"], "K0"),
 }
 
@@ -40,8 +44,10 @@ def test_the_part_that_several_names_share_is_found(case):
         ["Nevada", "New York", "New Jersey", "Ohio", "South Dakota", "North Dakota"],
         ["a", "b", "c"],
         [f"s{number:x}f{number * 7 % 31}" for number in range(31)],
+        ["North", "North-East", "South", "South-West", "East", "West", "Main Street", "Main Street 2"],
+        ["pump", "pump2", "pump3", "valve", "valve2", "fan"],
     ],
-    ids=["one part", "dates", "weeks", "numbers that go on", "words", "letters", "codes"],
+    ids=["one part", "dates", "weeks", "numbers that go on", "words", "letters", "codes", "places", "things"],
 )
 def test_names_that_share_no_part(names):
     assert shared_part(pl.Series(names)) is None

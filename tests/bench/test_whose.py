@@ -153,3 +153,135 @@ def test_what_many_subjects_share_is_not_what_a_split_is_by(plan, name):
 @pytest.mark.parametrize("trait", sorted(words._TRAITS))
 def test_no_trait_names_whom(trait):
     assert not words.is_named(trait)
+
+
+def panel(households=30, waves=6):
+    """Persons of households, one to three in each, one row in each wave: their numbers, and the wave, from 0 on."""
+    draws = np.random.default_rng(6)
+    homes = [home for home in range(households) for _ in range(1 + home % 3)]
+    inner = [person for home in range(households) for person in range(1 + home % 3)]
+    homes, inner = np.repeat(homes, waves), np.repeat(inner, waves)
+    given = np.sort(draws.choice(90_000, len(homes) // waves, replace=False) + 10_000)
+    return 4 * homes + 301, inner + 1, np.repeat(given, waves), np.tile(np.arange(waves), len(given))
+
+
+@pytest.mark.parametrize("year", ["syear", "intyear", "svyyear", "survey_year", "Befragungsjahr"])
+@pytest.mark.parametrize("names", [("hhid", "pid"), ("famid", "person"), ("idhh", "pidp"), ("HHNR", "persnr")])
+def test_persons_of_a_household_are_sequences_and_households_are_split(plan, year, names):
+    homes, _, persons, waves = panel()
+    mapping, _ = plan({names[1]: persons, year: 2009 + waves, names[0]: homes})
+    assert mapping["group"] == [*names] and mapping["time"] == year and mapping["features"] == ["x"]
+
+
+@pytest.mark.parametrize(("person", "count"), [("pid", "k"), ("person", "svy"), ("xwaveid", "visit_no")])
+def test_persons_are_told_apart_by_whatever_begins_again_with_each(plan, person, count):
+    homes, _, persons, waves = panel()
+    mapping, warnings = plan({person: persons, count: 1 + waves**2, "hid": homes})
+    assert mapping["group"] == ["hid", person]
+    said = [line for line in warnings if f"--group hid,{person} --time {count} takes" in line]
+    assert said or mapping["time"] == count
+    assert plan({person: persons, count: 1 + waves**2, "hid": homes}, group=["hid", person], time=count)[0]["time"]
+
+
+@pytest.mark.parametrize(("lap", "within"), [("lap", "sector"), ("day", "hour"), ("level", "step")])
+def test_laps_within_a_group_are_no_persons_of_it(plan, lap, within):
+    who, laps, rows = (part.ravel() for part in np.meshgrid(range(8), range(10), range(4), indexing="ij"))
+    mapping, _ = plan({"driver": who, lap: laps + 1, within: rows + 1})
+    assert mapping["group"] in ("driver", ["driver"])
+
+
+@pytest.mark.parametrize("time", ["wave", "year", "k"])
+@pytest.mark.parametrize("names", [("hhid", "pno"), ("village", "household"), ("clinic", "patient")])
+def test_numbers_within_each_of_another_column_name_something_together(plan, names, time):
+    homes, inner, _, waves = panel()
+    columns = {names[0]: homes, names[1]: inner, time: 2012 + waves if time == "year" else 1 + waves}
+    mapping, _ = plan(columns)
+    assert mapping["group"] == [*names] and mapping["time"] == (None if time == "k" else time)
+    assert not {*names} & {*mapping["features"]}
+    for group in ([names[0]], [names[1]]):
+        if time == "k":
+            assert any(f"--group {','.join(names)} keeps" in line for line in plan(columns, group=group)[1])
+    if time == "wave":
+        with pytest.raises(ValueError, match=f"\\('{','.join(names)}' would do"):
+            plan(columns, group=[names[0]])
+
+
+def schools(schools=5, classes=3, pupils=7, waves=4):
+    axes = [range(1, schools + 1), range(1, classes + 1), range(1, pupils + 1), range(1, waves + 1)]
+    return dict(
+        zip(("school", "class", "pupil", "wave"), map(np.ravel, np.meshgrid(*axes, indexing="ij")), strict=True)
+    )
+
+
+@pytest.mark.parametrize("order", ["pupil by pupil", "wave by wave"])
+@pytest.mark.parametrize("names", [("school", "class", "pupil"), ("Klinik", "ward", "patient")])
+def test_three_columns_may_name_something_together(plan, names, order):
+    columns = schools()
+    rows = np.argsort(columns["wave"], kind="stable") if order == "wave by wave" else slice(None)
+    columns = dict(zip((*names, "wave"), (column[rows] for column in columns.values()), strict=True))
+    mapping, _ = plan(columns)
+    assert mapping["group"] == [*names] and mapping["time"] == "wave" and mapping["features"] == ["x"]
+    for group in ([names[2]], [names[0]], [names[0], names[2]]):
+        asked = plan(columns, group=group, time=None)[1]
+        assert any(f"--group {','.join(names)} keeps them apart, with --time wave" in line for line in asked)
+    assert not any("come again in each" in line for line in plan(columns, group=names)[1])
+
+
+@pytest.mark.parametrize("place", ["condition", "task", "activity", "day_type"])
+def test_subjects_under_each_condition_are_the_same(plan, place):
+    places, people, rows = (part.ravel() for part in np.meshgrid(range(4), range(9), range(6), indexing="ij"))
+    mapping, warnings = plan({place: [f"c{one}" for one in places], "subject": people, "k": rows})
+    assert place not in (mapping["group"] or [])[:1]
+    assert not any("come again in each" in line for line in warnings)
+
+
+@pytest.mark.parametrize("visit", ["visit", "VISITNUM", "visit_num", "session_num", "Encounter Number"])
+def test_a_number_of_visits_is_one_under_each_of_its_names(plan, visit):
+    columns = {"SUBJID": np.repeat(np.arange(40) + 101, 5), visit: np.tile(np.arange(5) + 1, 40)}
+    mapping, warnings = plan(columns)
+    assert mapping["group"] in ("SUBJID", ["SUBJID"])
+    assert not any("named like an identifier" in line for line in warnings)
+
+
+@pytest.mark.parametrize("visits", [["Screening", "Day 1", "Week 4", "Week 8"], ["V1", "V2", "V3", "V4"]])
+def test_visits_of_each_subject_are_no_recordings(plan, visits):
+    rows = np.random.default_rng(8).permutation(4 * 30)
+    who = np.repeat([f"P-{number:03d}" for number in range(30)], 4)[rows]
+    _, warnings = plan({"subject": who, "visit": np.tile(visits, 30)[rows]})
+    assert any("--group subject keeps" in line for line in warnings)
+    assert not any("--group visit keeps" in line for line in warnings)
+
+
+def test_what_begins_again_within_a_recording_does_not_go_up_evenly(planned):
+    columns = {"person": np.repeat(np.arange(60), 6), "k": np.tile(np.arange(6), 60)}
+    lines = planned(beside_noise(columns)).lines
+    assert not any(line.startswith("counts:") for line in lines)
+    counted = planned(beside_noise({"person": np.repeat(np.arange(9), 40), "k": np.tile(np.arange(40), 9)})).lines
+    assert any(line.startswith("counts: 'k' goes up evenly") for line in counted)
+
+
+@pytest.mark.parametrize("name", ["hid", "hhid", "hidp", "hh", "HH", "famid", "household", "HHNR", "idhh", "hhno"])
+def test_households_are_kept_whole_or_told(plan, name):
+    homes, _, persons, waves = panel()
+    mapping, warnings = plan({"pid": persons, "year": 2010 + waves, name: homes})
+    assert mapping["features"] == ["x"]
+    assert mapping["group"][0] == name or any(f"--group {name},pid keeps them apart" in line for line in warnings)
+
+
+def test_waves_of_households_are_read_by_household(plan):
+    homes, waves = np.repeat(np.arange(40) * 3 + 1001, 5), np.tile(np.arange(5) + 1, 40)
+    mapping, _ = plan({"hh": homes, "wave": waves})
+    assert mapping["group"] in ("hh", ["hh"]) and mapping["time"] == "wave"
+
+
+def test_who_is_asked_wave_by_wave_is_told_by_any_name_within_a_household(plan):
+    homes, _, persons, waves = panel()
+    mapping, _ = plan({"resp": persons, "round": waves + 1, "hhid": homes})
+    assert mapping["group"] == ["hhid", "resp"] and mapping["time"] == "round"
+
+
+def test_hours_under_the_name_of_a_household_are_a_feature(plan):
+    people, days = (part.ravel() for part in np.meshgrid(range(12), range(20), indexing="ij"))
+    hours = np.random.default_rng(9).integers(0, 24, len(days))
+    mapping, warnings = plan({"pid": people, "year": 1990 + days, "hh": hours})
+    assert "hh" in mapping["features"] and not any("'hh'" in line for line in warnings)

@@ -10,7 +10,13 @@ from liquidbench.tasks import words
 _PART = r"[^\W\d_]+\d*|\d+"
 """A word with the figures behind it, or figures."""
 _DATE = r"(?<!\d)(?:19|20)\d\d(?:[-/._]?[01]\d(?:[-/._]?[0-3]\d)?|[-/._]?[wW]?\d\d)(?!\d)"
+_ENDING = r"\.[^\W\d_]\w{0,4}"
+"""A file's ending."""
+_BEHIND = r"[\W_]+\w.*|(?<=\d)[^\W\d_]{3,}\d*"
+"""What may stand behind a name in that of a copy of it."""
 _FEWEST = 3
+_MOST_KINDS = 12
+"""Different ends that names of copies have, at most."""
 _ALIKE = 0.9
 """Share of the names that have as many parts as the rest."""
 _SHARED = 2 / 3
@@ -37,6 +43,7 @@ def shared_part(column: pl.Series) -> Shared | None:
     """The part of names that most likely says whom they are of; None where no part is shared, or names are dates.
 
     Of several it is a word with figures that counts no recordings by its name, as ``trial3`` does, or else the first.
+    Where names are those of others and one of a few ends, such as ``clip7`` and ``clip7_flip``, it is what these share.
 
     Example:
         >>> names = [f"S{subject:02d}_walk_{trial}" for subject in range(5) for trial in range(4)]
@@ -49,6 +56,8 @@ def shared_part(column: pl.Series) -> Shared | None:
     names = column.drop_nulls().cast(pl.String).unique().sort().to_list()
     if len(names) <= _FEWEST:
         return None
+    if copied := _of_copies(names):
+        return copied
     dated = [re.search(_DATE, name) for name in names]
     split = [re.findall(_PART, name) for name in names]
     lengths = [len(parts) for parts in split]
@@ -89,6 +98,25 @@ def _is_of_date(names: list[str], place: int) -> bool:
         date, parts = re.search(_DATE, name), list(re.finditer(_PART, name))
         inside += bool(date and place < len(parts) and date.start() <= parts[place].start() < date.end())
     return 2 * inside > len(names)
+
+
+def _of_copies(names: list[str]) -> Shared | None:
+    """Names of which several are another's and one of a few ends behind it, as those of copies that were changed."""
+    endings = [re.search(rf"{_ENDING}$", name) for name in names]
+    ending = endings[0][0] if endings[0] else ""
+    if not all(found and found[0] == ending for found in endings):
+        ending = ""
+    bare = {name.removesuffix(ending) for name in names}
+    ends: dict[str, int] = {}
+    for name in bare:
+        places = (place for place in range(1, len(name)) if name[:place] in bare)
+        found = (re.compile(_BEHIND).fullmatch(name, place) for place in places)
+        if end := next((match[0] for match in found if match), ""):
+            ends[end] = ends.get(end, 0) + 1
+    often = sorted(end for end, count in ends.items() if count >= _FEWEST)
+    if not often or len(often) > _MOST_KINDS or sum(ends[end] for end in often) < _ALIKE * sum(ends.values()):
+        return None
+    return _of(rf"^(.+?)(?:{'|'.join(map(re.escape, often))})?{re.escape(ending)}$", names)
 
 
 def _of_initials(names: list[str]) -> Shared | None:

@@ -37,6 +37,7 @@ class Draft:
         presence: columns that hold one value or nothing, which are read as whether it is there, with the value.
         clock: whether the times are those of a clock, without dates.
         daylight: that a clock goes back an hour, in words; empty where none does.
+        counts: columns that go up evenly within what may be recordings, and are not the time.
         together: two columns that would tell recordings apart, before those that only name something were dropped.
         kind, per, classes: of the prediction.
         horizon: rows that it looks ahead; 0 for none, None for as many as it takes until the target is known again.
@@ -77,6 +78,7 @@ class Draft:
         self.found = time_columns.Found(self.frame)
         self.daylight, self.clock = "", False
         self.presence: dict[str, str] = {}
+        self.counts: list[str] = []
         self.together: list[tuple[str, ...]] = []
 
     @property

@@ -7,6 +7,7 @@ of the split, all of them together are the recording.
 
 import itertools
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -47,6 +48,7 @@ CERTAIN_DIGITS = 6
 ROUNDED_FROM = 1e11
 """Numbers from which on it does so."""
 _MOST_FOLDS = 20
+_LAST_HOUR = 24
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     return [
         name
         for name in may_identify(frame, target, time)
-        if words.is_named(name) and count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
+        if is_named(frame[name]) and count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
     ]
 
 
@@ -116,7 +118,7 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         target: its target, which is no identifier.
         time: its column of times, None where rows only have an order.
     """
-    named = [name for name in may_identify(frame, target, time) if words.is_named(name)]
+    named = [name for name in may_identify(frame, target, time) if is_named(frame[name])]
     distinct = _distinct(frame)
     if _repeat(distinct, time):
         reason = "times repeat in the table, but never within one value of {}"
@@ -124,7 +126,9 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         found = [
             name
             for name in _candidates(distinct, target, time)
-            if name in named or (in_blocks(distinct, (name,)) and _splits(distinct, target, name))
+            if name in named
+            or (in_blocks(distinct, (name,)) and _splits(distinct, target, name))
+            or _is_asked_again(distinct, name, str(time), named)
         ]
         by_name = [name for name in found if name in named]
         finest = _finest(frame, by_name)
@@ -138,7 +142,9 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             )
             finest = found[0] if found and alike else None
         if finest is None:
-            return Grouping() if found else _several(distinct, target, time, named)
+            several = Grouping() if found else _several(distinct, target, time, named)
+            anew = None if found or several.key else numbered_anew(frame, target, time)
+            return _of_levels(frame, target, anew) if anew else several
         # Sessions that are numbered within subjects, also where times go on from one to the next.
         within = [name for name in named if name != finest and words.is_within(name)]
         within = [name for name in within if not nested(frame, name, (finest,)) and not nested(frame, finest, (name,))]
@@ -151,7 +157,21 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         found = [name for name in named if in_blocks(frame, (name,)) or in_blocks(in_time, (name,))]
         if turning := _whose_turn(frame, target, time, named, found):
             return turning
+        if anew := numbered_anew(frame, target, time):
+            return _of_levels(frame, target, anew)
         finest = _finest(frame, found)
+        if finest is not None and time is None and (inner := _inner(frame, target, finest)):
+            who, begins = inner
+            reason = f"{begins!r} begins again with each"
+            if nested(frame, finest, (who,)):
+                choice = _coarsest(frame, target, who, [finest, *(name for name in named if name != who)], reason)
+            else:
+                choice = _cut((finest, who), reason)
+            keys = shlex.quote(",".join(choice.key))
+            way = (
+                f"rows count in the order of the file; --group {keys} --time {shlex.quote(begins)} takes {begins!r} for"
+            )
+            return Grouping(choice.key, choice.reason, [*choice.warnings, f"{way} their time"])
         if finest is None:
             # Of subjects with few visits each, the numbers of these tell.
             short = [name for name in named if not words.is_within(name) and in_blocks(frame, (name,), SHORT)]
@@ -165,6 +185,12 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         if cut := _cut_within(finest, within, [frame, in_time], "they come in blocks of rows"):
             return cut
     return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
+
+
+def _is_asked_again(distinct: pl.DataFrame, name: str, time: str, named: list[str]) -> bool:
+    """Whether values, each in a block of a few rows and in one household, say, are those of who is asked each year."""
+    few = words.tells_survey(time) and in_blocks(distinct, (name,), SHORT)
+    return few and any(nested(distinct, outer, (name,)) for outer in named)
 
 
 def _whose_turn(
@@ -196,6 +222,111 @@ def _whose_turn(
     return None
 
 
+def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], target: str, time: str | None) -> str:
+    """What goes up from row to row of each value of a key, and begins again with the next; empty where nothing does.
+
+    `within` are the first columns of the key: only from one value to the next of one of theirs it has to begin again.
+    What is named like a time, a year, a wave or a visit comes first.
+    """
+    of_rows, of_outer = codes(frame, key), codes(frame, within)
+    order = np.argsort(of_rows, kind="stable")
+    same = np.diff(of_rows[order]) == 0
+    next_one = ~same & (np.diff(of_outer[order]) == 0)
+    if same.sum() < 2 * FEWEST_ROWS or next_one.sum() < FEWEST - 1:
+        return ""
+    usable = [
+        name
+        for name in ([time] if time else frame.columns)
+        if name not in (target, *key) and not frame[name].has_nulls() and _goes(frame[name])
+    ]
+    usable.sort(key=lambda name: not (words.time_name(name) or words.tells_survey(name)))
+    for name in usable[:MOST_PAIRED]:
+        steps = np.diff(dates.seconds(frame[name])[order])
+        if (steps[same] > 0).all() and np.mean(steps[next_one] <= 0) >= ALMOST_ALL:
+            return name
+    return ""
+
+
+def _goes(column: pl.Series) -> bool:
+    return column.dtype.is_numeric() or column.dtype.is_temporal()
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Columns that name something only together, as each numbers its own: schools, their classes and pupils of these.
+
+    Attributes:
+        key: the columns, the coarsest first.
+        counter: what begins again with each value of them together.
+    """
+
+    key: tuple[str, ...]
+    counter: str
+
+
+def numbered_anew(frame: pl.DataFrame, target: str, time: str | None) -> Numbered | None:
+    """Columns of which the last is numbered anew within each value of those before; None where there are none.
+
+    Something begins again with each value of all of them: in blocks of rows whatever it is, else what is named like
+    years, waves or visits. Subjects who come again under another condition, or with another device, are the same ones;
+    those of another school are not.
+    """
+    whose = [name for name in named(frame, target, time) if words.names_whom(name)]
+    whose = [name for name in whose if runs(frame, (name,)) > count(frame, (name,))]
+    places = [
+        name
+        for name in (may_identify(frame, target, time) if whose else [])
+        if not words.is_within(name) and (words.numbers_its_own(name) or holds_several(frame[name]))
+    ][:MOST_TOGETHER]
+    places = sorted(places, key=lambda name: runs(frame, (name,)))
+    for who, size in itertools.product(whose, (1, 2)):
+        for above in itertools.combinations([name for name in places if name != who], size):
+            key = (*above, who)
+            each = count(frame, key)
+            # A class alone may be what is to be told.
+            if not any(words.is_named(name) or holds_several(frame[name]) for name in above):
+                continue
+            if SHORT * each > frame.height or each < 1.5 * count(frame, (who,)):
+                continue
+            levels = [key[: level + 1] for level in range(len(key))]
+            blocks = all(runs(frame, level) == count(frame, level) for level in levels)
+            begins = counter(frame, key, (), target, time)
+            if begins and (blocks or time or words.tells_survey(begins)):
+                return Numbered(key, begins)
+    return None
+
+
+def _of_levels(frame: pl.DataFrame, target: str, anew: Numbered) -> Grouping:
+    """The key of columns that name something only together, split by the first of which there are enough."""
+    unit = next((name for name in anew.key if _splits(frame, target, name)), anew.key[-1])
+    key = (unit, *(name for name in anew.key if name != unit))
+    *above, who = map(repr, anew.key)
+    warning = (
+        f"values of {who} come again in each {' and '.join(above)}, so the split is by {unit!r} and the sequences by "
+        f"{' and '.join(map(repr, key[1:]))} within it; --group names others"
+    )
+    return Grouping(key, f"{anew.counter!r} begins again with each value of all of them", [warning])
+
+
+def _inner(frame: pl.DataFrame, target: str, outer: str) -> tuple[str, str] | None:
+    """Who is within each value of an identifier, by a counter that begins again with each, and the counter.
+
+    So are persons of a household. Laps of a driver, or days of a series, begin sectors or hours again, too, and are one
+    series: only a name of whom, or years, waves or visits of what has its rows in one place each, speak for others.
+    """
+    for name in may_identify(frame, target, None)[:MOST_PAIRED]:
+        both = (outer, name)
+        if name == outer or words.is_within(name) or words.counts_within(name) or frame[name].has_nulls():
+            continue
+        each = count(frame, both)
+        if each < 1.5 * count(frame, (outer,)) or SHORT * each > frame.height or runs(frame, both) != each:
+            continue
+        begins = counter(frame, both, (outer,), target, None)
+        if begins and (words.names_whom(name) or (words.tells_survey(begins) and count(frame, (name,)) == each)):
+            return name, begins
+    return None
+
+
 def _cut(key: tuple[str, str], reason: str) -> Grouping:
     """A key of two columns, of which the second cuts the rows of the first into sequences."""
     warning = f"split by {key[0]!r}, and cut into sequences by {key[1]!r} within it; --group names others"
@@ -213,7 +344,7 @@ def _visits(frame: pl.DataFrame, name: str, target: str, time: str | None) -> li
         and not frame[other].has_nulls()
         and count(frame, (other,)) <= frame.height / FEWEST
         and frame.select(name, other).is_unique().all()
-        and (first[other] == first[other][0]).mean() >= ALMOST_ALL  # pyright: ignore[reportOptionalOperand]
+        and int(first[other].unique_counts().max()) >= ALMOST_ALL * first.height  # pyright: ignore[reportArgumentType]
     ]
 
 
@@ -263,6 +394,22 @@ def pairs(
         together
         for together in itertools.combinations(usable, size)
         if count(distinct, together) <= distinct.height / 4 and distinct.select(time, *together).is_unique().all()
+    ]
+
+
+def finer(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str) -> list[tuple[str, ...]]:
+    """Keys of more columns than one within whose values times repeat, where they do not within those of these."""
+    distinct = _distinct(frame)
+    if distinct.select(time, *key).is_unique().all():
+        return []
+    found: list[tuple[str, ...]] = [(*key, name) for name in may_identify(distinct, target, time) if name not in key]
+    anew = numbered_anew(frame, target, time)
+    if anew and all(set(anew.key) != set(together) for together in found):
+        found.append(anew.key)
+    return [
+        together
+        for together in found
+        if SHORT * count(distinct, together) <= distinct.height and distinct.select(time, *together).is_unique().all()
     ]
 
 
@@ -331,7 +478,14 @@ def keys(frame: pl.DataFrame, target: str, given: tuple[str, ...] = ()) -> list[
         for pair in itertools.combinations([*names, *others][:MOST_TOGETHER], 2)
         if 4 * count(frame, pair) <= frame.height
     ]
-    return [(), *((name,) for name in names), *((name,) for name in others), *together]
+    anew = numbered_anew(frame, target, None)
+    return [
+        (),
+        *((name,) for name in names),
+        *((name,) for name in others),
+        *together,
+        *([anew.key] if anew and anew.key not in together else []),
+    ]
 
 
 def told_apart_by(frame: pl.DataFrame, name: str, keys: list[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -531,7 +685,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
 
 def _names_numbers(column: pl.Series) -> bool:
     """Whether more than two whole numbers are those of persons, machines or families by their column's name."""
-    if not (words.names_whom(column.name) or words.holds_several(column.name)):
+    if not (words.names_whom(column.name) or holds_several(column)):
         return False
     known = column.drop_nulls()
     return known.dtype.is_numeric() and known.n_unique() >= FEWEST and bool((known.cast(pl.Float64) % 1 == 0).all())
@@ -609,7 +763,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
         column = frame[name]
         if values >= groups or is_fold(column):
             return False
-        if words.is_named(name) or (words.holds_several(name) and values >= FEWEST):
+        if words.is_named(name) or (holds_several(column) and values >= FEWEST):
             return True
         if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
             return False
@@ -631,8 +785,21 @@ def may_identify(frame: pl.DataFrame, target: str, time: str | None) -> list[str
         if name not in (target, time)
         and may_name(frame[name])
         and count(frame, (name,)) > 1
-        and not words.is_part(name)
+        and (not words.is_part(name) or holds_several(frame[name]))
     ]
+
+
+def is_named(column: pl.Series) -> bool:
+    """Whether a column is named like an identifier; of hh, numbers tell."""
+    return words.is_named(column.name) or (words.may_be_household(column.name) and holds_several(column))
+
+
+def holds_several(column: pl.Series) -> bool:
+    """Whether a column is by its name one of what holds several subjects, such as a household; of hh, numbers tell."""
+    if not words.may_be_household(column.name):
+        return words.holds_several(column.name)
+    whole = column.dtype.is_integer() and column.null_count() < len(column)
+    return column.dtype == pl.String or (whole and max(column.drop_nulls()) > _LAST_HOUR)
 
 
 def may_name(column: pl.Series) -> bool:

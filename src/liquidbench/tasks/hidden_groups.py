@@ -168,16 +168,25 @@ def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
 
     Of whom a few rows are is told too: a patient with two rows is in training and in test.
     """
-    return [
+    found = [
         name
         for name in groups.may_identify(frame, target, time)
-        if words.is_named(name)
+        if groups.is_named(frame[name])
         and groups.may_be_id(frame[name])
         and (
             groups.count(frame, (name,)) <= frame.height / (2 if words.names_whom(name) else groups.FEWEST_ROWS)
             or groups.in_blocks(frame, (name,), groups.SHORT)
         )
     ]
+    whom = [name for name in found if words.names_whom(name)]
+
+    def is_of_each(visit: str) -> bool:
+        """Whether visits are those of each of whom, once, so that one of them is no recording."""
+        return words.is_within(visit) and any(
+            not groups.nested(frame, who, (visit,)) and frame.select(who, visit).is_unique().all() for who in whom
+        )
+
+    return [name for name in found if not is_of_each(name)]
 
 
 def interleaved(frame: pl.DataFrame, target: str, time: str | None, key: tuple[str, ...] = ()) -> dict[str, str]:
@@ -372,7 +381,7 @@ def chained(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     """A column whose values are series of their own within each group, and what counts the rows of each; None for none.
 
     Eyes of a subject and their visits are written so, or runs of a session and their samples: the numbers of the other
-    column come again within the group, and go up within each of these values.
+    column come again within the group, and go up within each of these values. Persons of a household are in few rows.
     """
     groups_of = groups.codes(frame, key)
     usable = [
@@ -388,7 +397,8 @@ def chained(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     for name in usable[: groups.MOST_PAIRED]:
         series = groups.count(frame, (*key, name))
         # Numbers that go up from each to the next may be those of laps or days of one series, unless these are long.
-        least = groups.FEWEST_ROWS if frame[name].dtype.is_numeric() else groups.SHORT
+        short = frame[name].dtype == pl.String or words.names_whom(name)
+        least = groups.SHORT if short else groups.FEWEST_ROWS
         if series < 1.5 * (groups_of.max() + 1) or frame.height < least * series:
             continue
         of_rows = groups.codes(frame, (*key, name))

@@ -35,6 +35,7 @@ class Meaning(Draft):
         # Subjects who were recorded one after another are numbered in the order of time.
         timing.drop_copies(self, but=words.is_named)
         recordings.choose(self)
+        timing.tell_counts(self)
         recordings.drop_identifiers(self)
         timing.drop_copies(self)
         timing.suspect_figures(self)

@@ -33,7 +33,10 @@ def choose(draft: Draft) -> None:
     draft.key = _choose(draft)
     if draft.key:
         _suspect_laps(draft)
-        _suspect_chained(draft)
+        if "group" not in draft.given or not _suspect_numbered_anew(draft):
+            _suspect_chained(draft)
+        if "group" in draft.given and draft.time is not None:
+            draft.together = groups.finer(draft.frame, draft.key, draft.target, draft.time)
         _suspect_interleaved(draft, draft.frame)
         _suspect_totals(draft)
     else:
@@ -197,8 +200,30 @@ def _suspect_chained(draft: Draft) -> None:
     draft.warnings.append(
         f"{counter!r} begins again with each value of {name!r} within each {of}, as in several series, but their rows "
         f"are read as one; if each has a series of its own, --group {shlex.quote(','.join((*draft.key, name)))} keeps "
-        "them apart"
+        f"them apart{_in_order_of(draft, counter)}"
     )
+
+
+def _suspect_numbered_anew(draft: Draft) -> bool:
+    """Warn of a group that joins different ones, such as pupils of the same number in two schools; whether it does."""
+    anew = groups.numbered_anew(draft.frame, draft.target, draft.time)
+    if anew is None or set(anew.key) <= set(draft.key):
+        return False
+    *above, who = map(repr, anew.key)
+    of = " and ".join(map(repr, draft.key))
+    keys = shlex.quote(",".join((*anew.key, *(name for name in draft.key if name not in anew.key))))
+    draft.warnings.append(
+        f"values of {who} come again in each {' and '.join(above)}, where they are likely different ones, and "
+        f"{anew.counter!r} begins again with each, but all rows of one {of} are read as one series; --group {keys} "
+        f"keeps them apart{_in_order_of(draft, anew.counter)}"
+    )
+    return True
+
+
+def _in_order_of(draft: Draft, counter: str) -> str:
+    """That a counter may be the time, in words; empty where there is a time, or its name does not say so."""
+    may_be_time = draft.time is None and (words.time_name(counter) or words.tells_survey(counter))
+    return f", with --time {shlex.quote(counter)}" * bool(may_be_time)
 
 
 def _suspect_totals(draft: Draft) -> None:

@@ -141,26 +141,24 @@ def _choose(draft: Draft) -> str | None:
                 )
         _suspect_words(draft, [name for name in free if name not in named])
         within = _within_recordings(draft)
+        # Rows of a group that was asked for may stand apart.
+        rows = np.argsort(draft.codes(), kind="stable")
         goes_on = [
             name
             for name in free
             if name not in named
             and not words.is_part(name)
             and not words.is_named(name)
-            and any(time_columns.goes_on(draft.frame[name], codes) for codes in within)
+            and any(_goes_on(draft.frame[name], codes, rows) for codes in within)
         ]
         # Rows that it numbers are evenly spaced by it as well.
         evenly = [name for name in goes_on if any(_steps_evenly(draft.frame[name], codes) for codes in within)]
         goes_on = [name for name in goes_on if name not in evenly]
-        if evenly:
-            go, are = ("goes", "is a feature") if len(evenly) == 1 else ("go", "are features")
-            draft.lines.append(
-                f"counts: {listed(evenly)} {go} up evenly from row to row, and {are} (--time {shlex.quote(evenly[0])} "
-                "takes it for the time)"
-            )
+        draft.counts = evenly
         # An hour or a year alone is whole; one with fractions, such as 1990.25, or beyond what a year, say, can be,
         # may be the whole time.
         parts = [name for name in free if words.is_part(name) and draft.frame[name].dtype.is_numeric()]
+        parts = [name for name in parts if not groups.holds_several(draft.frame[name])]
         for name in parts:
             column = draft.frame[name]
             if not time_columns.is_part(column) and any(time_columns.goes_on(column, codes) for codes in within):
@@ -204,6 +202,30 @@ def _choose(draft: Draft) -> str | None:
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
+
+
+def _goes_on(column: pl.Series, codes: NDArray[np.int64] | None, rows: NDArray[np.int64]) -> bool:
+    """Whether numbers go up in the order of the file, or within recordings in the order of these."""
+    if codes is None:
+        return time_columns.goes_on(column)
+    return time_columns.goes_on(column[rows], codes[rows])
+
+
+def tell_counts(draft: Draft) -> None:
+    """Say which features go up evenly from row to row, through all of each recording."""
+    codes = draft.codes()
+    order = np.argsort(codes, kind="stable")
+    evenly = [
+        name
+        for name in draft.counts
+        if name in draft.frame.columns and _steps_evenly(draft.frame[name][order], codes[order])
+    ]
+    if evenly:
+        go, are = ("goes", "is a feature") if len(evenly) == 1 else ("go", "are features")
+        draft.lines.append(
+            f"counts: {listed(evenly)} {go} up evenly from row to row, and {are} (--time {shlex.quote(evenly[0])} "
+            "takes it for the time)"
+        )
 
 
 def _steps_evenly(column: pl.Series, codes: NDArray[np.int64] | None) -> bool:
@@ -593,7 +615,10 @@ def _looks_like_time(draft: Draft, name: str) -> bool:
     there = column.is_not_null()
     if column.null_count() > dates.few(len(column)) or column.n_unique() < 2:
         return False
-    keys = [draft.key] if draft.key else [(), *((other,) for other in groups.named(draft.frame, draft.target, name))]
+    keys = [draft.key]
+    if not draft.key:
+        anew = groups.numbered_anew(draft.frame, draft.target, None)
+        keys += [(other,) for other in groups.named(draft.frame, draft.target, name)] + ([anew.key] if anew else [])
     for key in keys:
         codes = groups.codes(draft.frame, key)[there.to_numpy()]
         order = np.argsort(codes, kind="stable")

@@ -170,7 +170,10 @@ def unit_of_time(word: str) -> str | None:
 
 def counts_samples(name: str) -> bool:
     """Whether a column's name is that of numbers of samples, such as the frames of a video or the waves of a survey."""
-    form = r"(?:frame|wave|round|occasion|time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
+    form = (
+        r"(?:frame|(?:survey|panel)?[ _]?wave|(?:erhebungs|befragungs)?welle|vague|ola|round|occasion|"
+        r"time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
+    )
     return bool(re.fullmatch(form, name.strip(), re.I))
 
 
@@ -381,8 +384,8 @@ def sas_unit(name: str) -> str | None:
 # Parts of a time, and zones
 
 PARTS = {
-    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar|rok|vuosi|"
-    r"[åa]r|aar|年[份度]?|년도?|연도|год",
+    "year": r"(?:(?:fiscal|calendar|iso|water|s|i|svy|survey|int|intv|interview|panel|wave)[ _]?)?year|fy|yr|yyyy|yy|"
+    r"(?:erhebungs|befragungs|berichts)?jahr|ann[ée]e|a[ñn]o|anno|jaar|rok|vuosi|[åa]r|aar|年[份度]?|년도?|연도|год",
     "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand|miesi[ąa]c|m[ěe]s[íi]c|mesiac|"
     r"kuukausi|kk|(?:må|ma|maa)n(?:ad|ed)|m[åa]nd|月份?|월|месяц",
     "day": r"day|dd|dy|da|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag|dzie[ńn]|den|deň|"
@@ -592,7 +595,7 @@ _WHO = (
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
-    "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
+    "pid|pidp|pno|pnr|idind|idpers|persid|uid|hhid|hid|hidp|hhno|hhnum|hhn|idhh|famid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
     "teilnehmer(?:in)?|participante?|versuchsperson|vp|deelnemer|fahrer|operator|bediener|worker|rater|child|kid|baby|"
     "infant|rat|ratte|maus|cow|kuh|horse|pferd|dog|fish|bee|bird|sheep|pig|larva|colony|neuron|electrode|ped|pedestrian|"
     "stn|fzg|kfz|truck|lkw|lot|batch|wafer|specimen|"
@@ -606,10 +609,10 @@ _WHICH_TIME = (
 )
 _NAMED = re.compile(
     rf"(?!(?:is|has|was|new|split|model)[ _.-])(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})"
-    r"(?:[ _.-]?(?:id|no|nr|number|name|#))?",
+    r"(?:[ _.-]?(?:id|no|nr|num|number|name|#))?",
     re.IGNORECASE,
 )
-_WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|num|number|name))?", re.IGNORECASE)
 _PROPERTY = re.compile(
     r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
     r"trt|weight)[ _.-]?groups?(?:[ _.-]?(?:id|no|nr|number|name))?|(?:number|num|no|nr|count)[ _.-]of[ _.-].*",
@@ -731,10 +734,14 @@ def is_within(name: str) -> bool:
 
 
 _HOLDERS = frozenset(
+    "hhid hid hidp hhnr hhno hhnum hhn idhh famid famno famnr "
     "family families familie famille familia household dyad couple pair litter herd flock pack troop classroom school "
     "kindergarten clinic hospital ward cage pen nest clutch farm village community cohort squad crew klinik schule "
     "stall herde wurf".split()
 )
+
+_NUMBER_THEIR_OWN = frozenset("site center centre zentrum class klasse classe clase".split())
+"""Further words for what numbers those in it itself."""
 
 
 def holds_several(name: str) -> bool:
@@ -745,6 +752,26 @@ def holds_several(name: str) -> bool:
         (True, False, True)
     """
     return not _HOLDERS.isdisjoint(split(name)) and not is_trait(name)
+
+
+def numbers_its_own(name: str) -> bool:
+    """Whether a column's name is that of what may number its members from 1 on, such as a school, its class or a site.
+
+    Example:
+        >>> numbers_its_own("school"), numbers_its_own("site_no"), numbers_its_own("device")
+        (True, True, False)
+    """
+    return holds_several(name) or not _NUMBER_THEIR_OWN.isdisjoint(split(name))
+
+
+def may_be_household(name: str) -> bool:
+    """Whether a column's name is that of an hour or of a household; its numbers tell."""
+    return name.strip().casefold() == "hh"
+
+
+def tells_survey(name: str) -> bool:
+    """Whether a column's name is that of times at which the same persons are asked again: years, waves or visits."""
+    return is_year(name) or counts_samples(name) or is_within(name)
 
 
 _SURE_OF_QUALITY = frozenset(
