@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import tempfile
+from collections import Counter
 from multiprocessing.util import get_temp_dir
 
 import hypothesis
@@ -14,6 +15,18 @@ os.environ["MPLBACKEND"] = "Agg"
 # How long an example takes says nothing on a machine that others use too.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of tests with the mark ``sampled(n)`` one case in n runs by default; the others are slow."""
+    cases = Counter()
+    for item in items:
+        if sampled := item.get_closest_marker("sampled"):
+            name = item.nodeid.partition("[")[0]
+            if cases[name] % sampled.args[0]:
+                item.add_marker(pytest.mark.slow)
+            cases[name] += 1
 
 
 @pytest.fixture(autouse=True)

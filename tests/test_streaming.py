@@ -183,6 +183,7 @@ OTHERS = {
 EVERY = LAYERS | SLOW | OTHERS
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 4, 20])
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)

@@ -210,6 +210,7 @@ def test_velocity_and_exact_solution_of_a_ctrnn_are_torchdiffeqs():
     torch.testing.assert_close(theory.held(layer, x, hx, 2.0, steps=50, method="rk4"), exact, rtol=0, atol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "kind, method, order",
     [(lr.LTC, "layer", 1), (lr.LTC, "euler", 1), (lr.LTC, "heun", 2), (lr.LTC, "rk4", 4), (lr.LRC, "layer", 1)],

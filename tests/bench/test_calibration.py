@@ -24,6 +24,7 @@ FAST = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("scenario", FAST, ids=lambda one: one.name)
 def test_false_verdicts_are_rare(scenario):
     told = calibrate.calibrate(scenario, 20)

@@ -126,6 +126,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_holds_the_same_table(read, form):
     found = read(FORMS[form])

@@ -119,6 +119,7 @@ LATER = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["regression", "forecast"])
 @pytest.mark.parametrize(("feature", "what"), LATER.values(), ids=LATER)
 def test_what_holds_later_targets_is_suspected(suspects, feature, what, kind):
@@ -143,6 +144,7 @@ def shifted_back(y, rows):
     return np.concatenate((np.full(rows, y[0]), y[:-rows]))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("feature", "what"), OWN.values(), ids=OWN)
 def test_what_holds_its_own_rows_target_is_suspected_where_that_is_asked_for(suspects, feature, what):
     found = suspects(hourly(Y, feature=feature), kind="regression")

@@ -368,6 +368,7 @@ def test_has_the_recorded_size_checksum_and_trivial_score(name):
     assert len(task.data_digest) == 64 and task.data_digest.startswith(digest)
 
 
+@pytest.mark.sampled(2)
 @every_name
 def test_has_the_recorded_score_of_a_linear_model(name):
     task = load(name)
@@ -500,6 +501,7 @@ def test_what_is_held_out_is_not_what_the_official_split_holds_out(task):
         assert len(held & official) <= 0.7 * len(held)
 
 
+@pytest.mark.sampled(2)
 @every_name
 def test_the_test_split_is_not_built_before_it_is_asked_for(name):
     load(name)

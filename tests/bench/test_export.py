@@ -232,6 +232,7 @@ def test_leftovers_of_a_killed_export_are_not_used(finished, tmp_path):
     assert len(list(place.rglob("events.out*"))) == 3 and not list(place.parent.glob(".*"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("to", "make", "words"),
     [

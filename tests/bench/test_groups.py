@@ -1505,6 +1505,7 @@ def chained(parts, subjects=8, rows=10, order="blocks", **columns):
     return pl.DataFrame({**content, "x": draws[0], "y": draws[1]} | columns)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("order", ["blocks", "alternating"])
 @pytest.mark.parametrize("parts", some(["OD", "OS"], [1, 2, 3], slow=[["rest", "task", "sleep"]]), ids=str)
 @pytest.mark.parametrize("names", some(("eye", "visit"), ("electrode", "k"), slow=[("condition", "sample")]), ids=str)
@@ -1555,6 +1556,7 @@ DEVICES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize("name", DEVICES)
 def test_devices_that_are_polled_in_rounds_are_warned_of_by_their_numbers(guess, name, shuffled):

@@ -124,6 +124,7 @@ def test_state_is_counted_with_memory_cells():
     assert count_state(build("LSTM", task(), 9, seed=0)) == 2 * 9
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("model", "matching"),
     [

@@ -130,6 +130,7 @@ CLEAN = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("made", CLEAN.values(), ids=CLEAN)
 def test_coarse_periodic_and_designed_rows_are_no_copies(warnings, made):
     for seed in range(3):

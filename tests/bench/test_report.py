@@ -542,6 +542,7 @@ def test_reasons_are_escaped(tmp_path):
     assert path.read_text(encoding="utf-8").count("<script") == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "missing, expected",
     [

@@ -582,6 +582,7 @@ class TestCopies:
         path.write_bytes(results.sealed(frame) if changes else source.read_bytes())
         return path
 
+    @pytest.mark.sampled(2)
     @pytest.mark.parametrize("form", COPIES)
     @pytest.mark.parametrize(("source", "into"), [("runs", "runs"), ("runs", "incoming"), ("incoming", "incoming")])
     def test_an_equal_copy_counts_once_with_a_word(self, folder, source, into, form):
@@ -599,6 +600,7 @@ class TestCopies:
         assert len(files(folder)) == 1 and not (folder / "damaged").exists()
         assert pl.read_parquet(folder / "runs").sort("run", "epoch").equals(before)
 
+    @pytest.mark.sampled(2)
     @pytest.mark.parametrize("form", COPIES)
     @pytest.mark.parametrize(("source", "into"), [("runs", "runs"), ("runs", "incoming"), ("incoming", "incoming")])
     def test_a_copy_that_says_something_else_does_not_count_and_is_kept(self, folder, source, into, form):

@@ -62,6 +62,7 @@ def test_rising_numbers_end_in_no_summary():
         assert summaries.unnamed(measured(seed, rows=40) + 1e9) == (0, 0, "")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("word", ["Mean", "Mittelwert", "Std. dev.", "USL", "max", "Grand total", "lower spec limit"])
 @pytest.mark.parametrize("column", ["no", "when"])
 def test_a_row_with_the_name_of_a_statistic_is_left_out(warnings, word, column):

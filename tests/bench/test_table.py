@@ -707,6 +707,7 @@ FAIR = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", FAIR)
 @pytest.mark.parametrize("kind", ["regression", "forecast"])
 def test_what_goes_with_a_target_by_itself_is_no_leak(save, case, kind):
@@ -718,6 +719,7 @@ def meter(end, step=13, start=0.9, rows=400):
     return (int(start * end) + np.cumsum(step + np.random.default_rng(20).integers(-3, 4, size=rows))) % end
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("end", "step", "start"), [(100_000, 60, 0.9), (65_536, 40, 0.95), (256, 4, 0.5), (1000, 5, 0)]
 )
@@ -837,6 +839,7 @@ def rewritten(frame, separator, comma=False):
     return re.sub(r"(\d)\.(\d)", r"\1,\2", text) if comma else text
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "form",
     [

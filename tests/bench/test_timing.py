@@ -290,6 +290,7 @@ def test_times_in_units_are_read_and_sorted(plan):
     assert "spans: uneven, 3 to 12 month, median 3; models are told the time between rows" in lines
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 def test_rows_in_alphabetical_order_are_warned_of(plan, labels):
     def said(of):

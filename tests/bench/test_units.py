@@ -24,6 +24,7 @@ UNITS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("values", "convert", "what"), UNITS.values(), ids=UNITS)
 @pytest.mark.parametrize("row", [130, 370])
 def test_a_unit_that_changes_midway_is_warned_of(warnings, values, convert, what, row):

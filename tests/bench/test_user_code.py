@@ -495,6 +495,7 @@ def test_a_study_runs_and_reports(how, module, layers, tmp_path, capsys):
     assert "a page: 5 units" in page and "Lead of Average+ over GRU" in page
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_code(module, layers, tmp_path, capsys):
     study = write_study(tmp_path, layers, module(TASK))
     assert main(["run", str(study), "--results", str(tmp_path), "--plain", "--in-process"]) == 0

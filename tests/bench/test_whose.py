@@ -34,6 +34,7 @@ def test_few_rows_of_many_people_are_told_and_their_numbers_are_no_features(plan
     assert any(f"--group {name} keeps them apart" in line for line in warnings)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("visits", [["pre", "post", "follow-up"], ["T1", "T2"], [1, 2, 3, 4]])
 @pytest.mark.parametrize("names", [("subject", "visit"), ("PatID", "timepoint"), ("cow", "wave")])
 @pytest.mark.parametrize("numbered", [True, False])

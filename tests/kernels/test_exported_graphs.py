@@ -70,6 +70,7 @@ BATCH, TIME = Dim("batch", min=1), Dim("time", min=1)
 STACKED = {"bidirectional": True, "num_layers": 2, "output_size": 2}
 
 
+@pytest.mark.sampled(3)
 # Of each operator one or two: others differ in settings. Stacking is above the operators, and the same for all.
 @pytest.mark.parametrize(
     ("kind", "options"),

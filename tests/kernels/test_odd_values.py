@@ -91,6 +91,7 @@ def differences(states, others):
     return (states != others) & ~(states.isnan() & others.isnan())
 
 
+@pytest.mark.sampled(2)
 @every_odd
 @every_recurrence
 @test_agreement.every_layout

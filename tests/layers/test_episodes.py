@@ -75,6 +75,7 @@ def one_by_one(layer, x, spans, mask, reset, hx):
     return torch.cat(outputs), tuple(torch.cat(rows, 1) for rows in zip(*ends, strict=True))
 
 
+@pytest.mark.sampled(2)
 @every
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both ways"])
 @pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])

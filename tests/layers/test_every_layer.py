@@ -173,6 +173,7 @@ def test_time_spans_belong_to_their_sequence_when_batch_equals_units(case):
         torch.testing.assert_close(single, whole[row : row + 1], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.sampled(2)
 @every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layers, output_size", [(1, None), (2, 4)])
@@ -615,6 +616,7 @@ def test_dropout_acts_between_layers_in_training_only(case):
         case.make(dropout=0.5)
 
 
+@pytest.mark.sampled(2)
 @every
 def test_an_optimiser_can_train_it(case):
     layer = case.make(output_size=1)

@@ -35,6 +35,7 @@ class Seen(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.sampled(3)
 @every
 def test_fake_tensors_have_shapes_and_gradients(case):
     layer, (x, spans) = case.make().double(), data(time=3)
@@ -47,6 +48,7 @@ def test_fake_tensors_have_shapes_and_gradients(case):
     assert isinstance(fake.grad, FakeTensor)
 
 
+@pytest.mark.sampled(3)
 @every
 def test_a_layer_can_be_built_of_fake_tensors(case):
     with FakeTensorMode():
@@ -58,6 +60,7 @@ def test_a_layer_can_be_built_of_fake_tensors(case):
     assert all(isinstance(tensor, FakeTensor) for tensor in layer.state_dict().values())
 
 
+@pytest.mark.sampled(3)
 @every
 def test_a_wrapper_of_two_tensors_is_computed_twice(case):
     layer, (x, spans) = case.make().double(), data()
@@ -104,6 +107,7 @@ def test_parameters_may_be_labelled(case):
             torch.testing.assert_close(torch.Tensor(found.grad), expected.grad)
 
 
+@pytest.mark.sampled(3)
 # Tracing takes half a second each; the first case of each layer stands for the others.
 @pytest.mark.parametrize(
     "case",

@@ -29,6 +29,7 @@ def stay(path, plans) -> None:
     path.write_text(json.dumps(stays))
 
 
+@pytest.mark.slow
 def test_nothing_is_beside_what_is_alone(tmp_path):
     plans = [[(False, 0.03)] * 20, [(False, 0.05)] * 12, [(False, 0.02), (True, 0.05)] * 4, [(True, 0.05)] * 2]
     guests = [SPAWN.Process(target=stay, args=(tmp_path / f"{n}", each)) for n, each in enumerate(plans)]
@@ -89,6 +90,7 @@ class Environment(Rehearsal):
         return super().__call__(job, send)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("devices", "seen"), [(["0", "3"], ["0", "0", "3"]), ([], [str(os.environ.get("CUDA_VISIBLE_DEVICES"))])]
 )

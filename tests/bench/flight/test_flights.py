@@ -46,6 +46,7 @@ def seen(count=3, steps=12, mission=None, world=None, policy=None) -> np.ndarray
     return np.array(pictures).reshape(steps + 1, count, 48, 64, 3)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", MISSIONS)
 def test_the_expert_succeeds_in_every_mission(blind, name):
     mission = MISSIONS[name]
@@ -204,6 +205,7 @@ def test_spans_are_the_time_that_passed(blind):
     assert np.allclose(flights.seconds, 3.0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "level"), [("wind", 6.0), ("range", 12.0), ("actuator_lag", 0.8)])
 def test_the_expert_flies_in_the_worlds_of_the_air(blind, name, level):
     calm, found = fly(Expert(), 4, count=8), fly(Expert(), 4, world=world(name, level), count=8)
@@ -306,6 +308,7 @@ def test_too_little_memory_is_told_before_anything_is_flown():
         demonstrations.make(Mission(), count=10**9, seed=0)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", MISSIONS)
 def test_every_task_keeps_its_promises(blind, small, monkeypatch, name):
     monkeypatch.setattr(demonstrations, "steps_of", lambda mission: 80)
