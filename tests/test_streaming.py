@@ -43,6 +43,7 @@ SLOW = {
 compiled = pytest.mark.skipif("cannot" in lr.backends()["cpu"], reason="the compiled module is not here")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 1, 3, 20])
 @pytest.mark.parametrize("make", [*LAYERS.values(), *SLOW.values()], ids=[*LAYERS, *SLOW])
@@ -338,6 +339,7 @@ def parts(stream):
     return stream.snapshot().values()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("batch", [None, 3])
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)

@@ -61,6 +61,7 @@ def assert_whole(mapping, count):
     return task
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("nested", [True, False])
 @pytest.mark.parametrize("time", ["t", "date", None])
 def test_subjects_are_split_and_sessions_are_sequences(guess, nested, time):
@@ -860,6 +861,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("names", HEADERS.values(), ids=HEADERS)
 def test_times_in_the_header_are_warned_of(guess, names):
     values = np.random.default_rng(0).normal(size=(120, len(names)))

@@ -31,6 +31,7 @@ def row_of(frame, statistic, decimals=2):
     return frame.select(pl.Series(name, [round(float(statistic(frame[name])), decimals)]) for name in frame.columns)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", STATISTICS)
 @pytest.mark.parametrize("decimals", [1, 6])
 def test_a_row_with_a_statistic_of_all_others_is_left_out(warnings, kind, decimals):

@@ -158,6 +158,7 @@ def test_columns_become_numbers(save):
     np.testing.assert_allclose(raw[:4, 2:], [[1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 1]], atol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["regression", "forecast", "classification"])
 @pytest.mark.parametrize("offset", [2e7, 1e9])
 def test_an_offset_takes_nothing_away(save, kind, offset):
@@ -665,6 +666,7 @@ HIDDEN_LEAKS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", HIDDEN_LEAKS)
 def test_a_leak_may_be_in_another_row_in_several_columns_or_on_another_scale(save, case):
     frame, how = HIDDEN_LEAKS[case]
@@ -1419,6 +1421,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_in_words(save, case):
     frame, asked, words = REFUSED[case]

@@ -444,6 +444,7 @@ def clean_tables():
     }  # fmt: skip
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("columns", clean_tables().values(), ids=clean_tables())
 def test_nothing_is_said_of_the_times_of_clean_tables(plan, columns):
     of_time = ("alphabetical", "goes down", "by a year", "midnight", "holds times such as", "named like a time")

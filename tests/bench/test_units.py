@@ -183,6 +183,7 @@ NAMED = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", NAMED)
 def test_the_name_of_a_column_says_which_conversions_count(warnings, name):
     values, convert, what = NAMED[name]

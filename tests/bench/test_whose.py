@@ -24,6 +24,7 @@ def dealt(people, each, seed=2):
     return np.random.default_rng(seed).permutation(np.repeat(7 * np.arange(people) + 70_011, each))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["MRN", "participant", "customer_id", "Proband"])
 @pytest.mark.parametrize("each", [2, 3, 7])
 @pytest.mark.parametrize("dated", [True, False])

@@ -37,6 +37,7 @@ WILD = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("places", "convert", "why"), WILD.values(), ids=WILD)
 @pytest.mark.parametrize("column", ["level", "y"])
 def test_wild_cells_are_warned_of_though_they_hide_one_another(warnings, places, convert, why, column):

@@ -97,6 +97,7 @@ def problem(form, batch, time, units, masked=False, dtype=torch.float64):
     return problem_of(recurrence.operator, recurrence, batch, time, masked, dtype, seed=1)
 
 
+@pytest.mark.sampled(2)
 @every_form
 @every_mask
 @pytest.mark.parametrize("units", [1, pytest.param(7, marks=pytest.mark.slow), 33])
@@ -209,6 +210,7 @@ def test_the_same_bits_for_any_number_of_threads(form):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+@pytest.mark.sampled(2)
 @distinct_forms
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_row_and_a_step_have_the_same_bits_as_the_whole(instruction_set, form, dtype):

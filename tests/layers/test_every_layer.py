@@ -257,6 +257,7 @@ def test_an_absent_sample_has_no_effect(case, bidirectional):
         torch.testing.assert_close(output[:, 3:5], output[:, 2:3].expand(-1, 2, -1), rtol=0, atol=0)
 
 
+@pytest.mark.sampled(2)
 @every
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padding_changes_nothing(case, bidirectional):
@@ -446,6 +447,7 @@ def test_parameters_are_trained_and_constants_are_buffers(case):
         assert layer.num_synapses == wiring.num_synapses + wiring.num_sensory_synapses
 
 
+@pytest.mark.sampled(2)
 @every
 def test_initial_layers_are_stable(case):
     if case.arguments.get("solver") in ("rk4", "explicit") and case.kind is not lr.STC:
@@ -464,6 +466,7 @@ def test_initial_layers_are_stable(case):
             assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters()), (scale, span)
 
 
+@pytest.mark.sampled(2)
 @every
 def test_long_sequences_stay_finite(case):
     explicit = case.arguments.get("solver") in ("rk4", "explicit") and case.kind is not lr.STC
@@ -533,6 +536,7 @@ def test_inner_modules_can_be_hooked_and_pruned(case):
     assert recurrence.get_parameter(own + "_orig").grad is not None
 
 
+@pytest.mark.sampled(2)
 @every
 def test_made_under_another_default_device(case):
     with torch.device("meta"):

@@ -249,6 +249,7 @@ for _ in range(12):
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("begun", [False, True])
 def test_drivers_that_die_count_where_a_worker_of_theirs_had_begun(tmp_path, begun):
     made = plan(prepared(tmp_path, 2), tmp_path)
