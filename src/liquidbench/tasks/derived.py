@@ -15,19 +15,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks.draft import correlation, labelled
+from liquidbench.tasks.draft import ROUNDED, correlation, labelled, last_digit
 from liquidbench.tasks.features import MOST_CATEGORIES
 from liquidbench.tasks.leaks import (
     AHEAD,
     BOTH_WAYS,
     MOST_ROWS,
     PERIODS,
-    ROUNDED,
     TOGETHER,
     Rows,
     all_rows,
     is_clear,
-    last_digit,
     tells_itself,
 )
 from liquidbench.tasks.meaning import Meaning

@@ -17,6 +17,10 @@ from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.task import Feature
 from liquidbench.wording import counted, listed
 
+MOST_DIGITS = 10
+"""Decimals up to which numbers are taken for rounded ones."""
+ROUNDED = 0.99
+"""Share of a column's numbers that have no more decimals than it is taken to be rounded to."""
 FORECASTS = ("forecast", "next-known")
 """Kinds of prediction whose target is a later row's: some rows later, or the next in which it is known."""
 
@@ -194,6 +198,17 @@ def labelled(column: pl.Series) -> list[str]:
     if column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all() and column.abs().max() < 2**53:  # pyright: ignore
         column = column.cast(pl.Int64)
     return [str(value) for value in column.to_list()]
+
+
+def last_digit(numbers: NDArray[np.float64]) -> float:
+    """What the last digit of rounded numbers counts, at most 1; 0 for numbers that are not rounded."""
+    for digits in range(MOST_DIGITS + 1):
+        scaled = numbers * 10.0**digits
+        if not len(scaled) or np.abs(scaled).max() > 1e12:
+            break
+        if np.mean(np.abs(scaled - np.rint(scaled)) < 1e-3) >= ROUNDED:
+            return 10.0**-digits
+    return 0.0
 
 
 def parted(

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import words
+from liquidbench.tasks.draft import last_digit
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.wording import counted, listed
@@ -90,7 +91,7 @@ def _middle(numbers: NDArray[np.float64], codes: NDArray[np.int64], fewest: int)
         return None
     value = float(values[place])
     others = known[known != value]
-    unit = _last_digit(others)
+    unit = last_digit(others)
     # A number of its own is rounded as those are that were measured.
     if unit >= COARSE and abs(value / unit - round(value / unit)) > 0.01:
         return value, "has more decimals than all other rows, as a mean has"
@@ -102,7 +103,7 @@ def _middle(numbers: NDArray[np.float64], codes: NDArray[np.int64], fewest: int)
     # Where numbers are coarse, some of those that were measured are the median too.
     around = counts[max(place - 1, 0) : place + 2].sum() - often
     apart = abs(int((others < value).sum()) - int((others > value).sum()))
-    alone = np.count_nonzero(np.diff(np.append(False, numbers == value).astype(np.int8)) == 1) > often / 2
+    alone = len(_runs(numbers == value)) > often / 2
     return (value, "is the median of all other rows") if apart <= max(1, around if alone else 1) else None
 
 
@@ -125,7 +126,7 @@ def _lines(meaning: Meaning, name: str, numbers: NDArray[np.float64], codes: NDA
     known = numbers[~np.isnan(numbers)]
     if len(known) < 2 * LINE:
         return
-    unit = _last_digit(known)
+    unit = last_digit(known)
     for along in ways:
         lengths = np.where(np.diff(along) > 0, np.diff(along), np.nan)
         rises = np.diff(numbers)
@@ -177,15 +178,6 @@ def _runs(there: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """First places and ends of what stands together."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
     return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
-
-
-def _last_digit(numbers: NDArray[np.float64]) -> float:
-    """The unit of the last digit to which numbers are rounded; 0 for those of a computation."""
-    some = numbers[:: max(len(numbers) // 1000, 1)]
-    for digits in range(9):
-        if (np.abs(np.round(some, digits) - some) <= 1e-12 * np.maximum(np.abs(some), 1)).mean() > 0.95:
-            return 10.0**-digits
-    return 0.0
 
 
 def _flags(meaning: Meaning) -> Iterator[str]:

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import words
-from liquidbench.tasks.draft import correlation
+from liquidbench.tasks.draft import correlation, last_digit
 from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CATEGORIES, MOST_CLASSES
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
@@ -41,10 +41,6 @@ RESETS = 0.9
 """Share of the rows in which a sum goes on from the row before."""
 UP_TO_DIGITS = 0.95
 """Share of the rows in which a formula has to give the target up to its last digit."""
-MOST_DIGITS = 10
-"""Decimals up to which numbers are taken for rounded ones."""
-ROUNDED = 0.99
-"""Share of a column's numbers that have no more decimals than it is taken to be rounded to."""
 BOTH_WAYS = 0.1
 """Share of the target's steps that go up, and that go down; what only grows goes with all else that does."""
 FEWEST_GROUPS = 3
@@ -434,17 +430,6 @@ def _parts(meaning: Meaning, rows: Rows, found: set[str], past: float) -> Iterat
             "(features: in a study)"
         )
         return
-
-
-def last_digit(numbers: NDArray[np.float64]) -> float:
-    """What the last digit of rounded numbers counts, at most 1; 0 for numbers that are not rounded."""
-    for digits in range(MOST_DIGITS + 1):
-        scaled = numbers * 10.0**digits
-        if not len(scaled) or np.abs(scaled).max() > 1e12:
-            break
-        if np.mean(np.abs(scaled - np.rint(scaled)) < 1e-3) >= ROUNDED:
-            return 10.0**-digits
-    return 0.0
 
 
 def _sum_of(

@@ -778,6 +778,8 @@ _SURE_OF_QUALITY = frozenset(
     "qc qa qf qaqc qflag qcflag qualifier qualifiers validity validated imputed interpolated estimated gapfilled "
     "gütekennzeichen guetekennzeichen datenqualität qualitätsbit messwertqualität ersatzwert".split()
 )
+_TOGETHER_OF_QUALITY = ({"quality", "flag"}, {"data", "quality"}, {"sensor", "ok"})
+_WHOLE_OF_QUALITY = frozenset({"quality", "qualität", "qualité", "calidad", "flag", "flags", "valid", "is valid"})
 _OF_QUALITY = _SURE_OF_QUALITY | frozenset(
     "quality qual flag flags valid invalid suspect status ok cd code remark filled method qualität qualitaet qualité "
     "calidad".split()
@@ -805,10 +807,8 @@ def of_quality(name: str, others: Iterable[str]) -> str | None:
     if of is not None:
         return of
     apart = set(parts)
-    sure = apart & _SURE_OF_QUALITY or {"quality", "flag"} <= apart or {"data", "quality"} <= apart
-    sure = sure or parts in (["quality"], ["qualität"], ["qualité"], ["calidad"], ["flag"], ["flags"])
-    sure = sure or {"sensor", "ok"} <= apart or {"is", "valid"} == apart or apart == {"valid"} or parts[-1:] == ["cd"]
-    return "" if sure else None
+    sure = apart & _SURE_OF_QUALITY or any(together <= apart for together in _TOGETHER_OF_QUALITY)
+    return "" if sure or " ".join(parts) in _WHOLE_OF_QUALITY or parts[-1] == "cd" else None
 
 
 def are_of_quality(values: Iterable[str]) -> bool:
