@@ -1641,3 +1641,21 @@ def test_a_column_may_have_any_name(tmp_path):
         ):
             frame.with_columns(pl.Series(name, [cells[row % 4] for row in range(200)])).write_csv(path)
             assert table.plan({"table": str(path), "target": "y"}).lines
+
+
+@pytest.mark.parametrize(
+    ("column", "asked"),
+    [
+        pytest.param([None] * 40, {"group": "subject", "time": "time"}, id="empty beside groups"),
+        pytest.param([1e300 * (row % 3) for row in range(40)], {}, id="numbers beyond whole ones"),
+    ],
+)
+def test_columns_of_nothing_and_of_huge_numbers_end_in_words(tmp_path, column, asked):
+    path = tmp_path / "odd.csv"
+    rows = {"subject": [row % 4 for row in range(40)], "time": range(40)} if asked else {}
+    draws = np.random.default_rng(0).normal(size=40)
+    pl.DataFrame({**rows, "x": pl.Series(column, dtype=pl.Float64), "y": draws}).write_csv(path)
+    try:
+        assert table.plan({"table": str(path), "target": "y", **asked}).lines
+    except ValueError as problem:
+        assert str(problem).startswith("odd.csv: ")

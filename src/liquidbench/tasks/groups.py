@@ -49,6 +49,8 @@ ROUNDED_FROM = 1e11
 """Numbers from which on it does so."""
 _MOST_FOLDS = 20
 _LAST_HOUR = 24
+WHOLE_UP_TO = 2.0**63
+"""Numbers from which on there are no 64-bit integers."""
 
 
 @dataclass(frozen=True)

@@ -313,6 +313,8 @@ def _are_given_out(column: pl.Series) -> bool:
     """Whether values are those of serial numbers and the like: as long as each other, with many figures."""
     values = column.drop_nulls().unique()
     if column.dtype.is_numeric():
+        if (values.abs() >= groups.WHOLE_UP_TO).any():
+            return False
         numbers = values.cast(pl.Int64).to_numpy()
         lengths = {len(str(number)) for number in numbers}
         return bool(numbers.min() >= 10**4 and len(lengths) == 1 and np.gcd.reduce(numbers) == 1)
@@ -459,6 +461,8 @@ def _sums(rows: pl.DataFrame, group: str, time: str) -> dict[str, str]:
     if rows[group].n_unique() > MOST_GROUPS or rows.select(group, time).is_duplicated().any():
         return {}
     wide = rows.pivot(group, index=time, values="x").drop(time).drop_nulls()
+    if wide.is_empty():
+        return {}
     wide = wide[:: max(wide.height // (4 * wide.width), 1)]
     # A sum is larger than its parts, and of another sum's parts rather than of that.
     names = sorted(wide.columns, key=lambda name: wide[name].abs().mean() or 0.0)

@@ -158,7 +158,7 @@ class Sequences:
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.whole
         ]
         # A few odd spans are jitter, unless they are gaps.
-        odd = np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01
+        odd = len(spans) > 0 and np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01
         gaps = int(np.sum(spans > GAP * median)) if median else 0
         longest = _said(spans.max(initial=0.0) / scale, unit)
         its = "" if longest.endswith(f" {unit}") else f" {unit}"
