@@ -72,6 +72,7 @@ class Work:
     tasks: Mapping[str, Facts]
     folder: Path | None
     _loaded: dict[str, Task] = field(default_factory=dict)
+    _baselines: fit.Baselines = field(default_factory=dict)
 
     def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended | InputsChanged | StorageFailed:
         """Do a job. An exception in it is its result, except for errors of the disk, such as a full one.
@@ -113,7 +114,7 @@ class Work:
                         "the study's tasks.json to continue with the new data"
                     )
                 if run.kind == "fit":
-                    rows = fit.fit(run, task, folder, send, on_status)
+                    rows = fit.fit(run, task, folder, send, on_status, self._baselines)
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Stopped:

@@ -87,12 +87,17 @@ class _TrialResult:
         }
 
 
+Baselines = dict[tuple[str, int, int, Robustness], list[Row]]
+"""Rows of scores that depend on no network, by task, outer split, seed and shifts."""
+
+
 def fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None = None,
     on_stage: Callable[[TrialProgress], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
+    baselines: Baselines | None = None,
 ) -> list[Row]:
     """Search hyperparameters, train one model on one task with one seed, and score the best trial on test.
 
@@ -109,6 +114,7 @@ def fit(
             continues from the journal. None stores neither.
         on_stage: called after every evaluation on validation.
         on_wait: called with a description of the other process if the search must wait for one.
+        baselines: what earlier runs on the same tasks measured without a network; what is missing is added.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
@@ -118,7 +124,7 @@ def fit(
             cannot take effect on them, or the device does not exist.
     """
     with forked_generators(device_of(run.device)):
-        return _fit(run, task, folder, on_stage, on_wait)
+        return _fit(run, task, folder, on_stage, on_wait, {} if baselines is None else baselines)
 
 
 def _fit(
@@ -127,6 +133,7 @@ def _fit(
     folder: str | os.PathLike[str] | None,
     on_stage: Callable[[TrialProgress], None] | None,
     on_wait: Callable[[str], None] | None,
+    baselines: Baselines,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
     objectives.check(run.objective, task, run.training.batch_size)
@@ -197,7 +204,10 @@ def _fit(
     for needed in filter(None, (task.metric, task.judged)):
         if needed in reasons:
             return rows.failed(f"no {needed} on test: {reasons[needed]}")
-    _add_baselines(rows, run, task)
+    same = (task.name, task.fold, run.seed, run.robustness)
+    if same not in baselines:
+        baselines[same] = _baselines(run, task)
+    rows.rows += baselines[same]
     return rows.done()
 
 
@@ -327,8 +337,9 @@ def _compared_by(run: Run, task: Task) -> Measure:
     return task.judged_by if run.search.selection == "validation" else task.main
 
 
-def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
-    """Add the scores that a network should beat: those of simple predictors, and of the task's own policies."""
+def _baselines(run: Run, task: Task) -> list[Row]:
+    """The scores that a network should beat: those of simple predictors, and of the task's own policies."""
+    rows = Rows(run, task.data_digest)
     if not task.judged:
         if task.baseline is not None:
             rows.add("trivial", task.trivial_score(), split="test")
@@ -344,6 +355,7 @@ def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
         if name == "trivial" and task.judged:
             value, reason = found[task.judged]
             rows.add("trivial", value, split="test", reason=reason)
+    return rows.rows
 
 
 def _search_trials(

@@ -69,6 +69,31 @@ def test_a_network_acts_in_every_world_at_every_level_and_so_do_policies():
     assert not any(corruption for _, split, corruption, _ in found if split == "validation")
 
 
+def test_policies_act_once_for_all_networks_with_one_seed(monkeypatch):
+    acted = []
+    monkeypatch.setattr(Still, "reset", lambda self, episodes=None: acted.append(episodes))
+    asked, known = run(Robustness.parse({"wind": [2, 4]})), {}
+
+    def of_policies(one):
+        return [
+            {name: row[name] for name in ("metric", "corruption", "level", "value", "model", "parameters", "seed")}
+            for row in fit(one, blown(), baselines=known)
+            if "trivial" in row["metric"]
+        ]
+
+    first = of_policies(asked)
+    assert len(acted) == 3 and len(first) == 4
+    other = of_policies(replace(asked, model="CfC", parameters=600))
+    assert len(acted) == 3
+    assert [row["value"] for row in other] == [row["value"] for row in first]
+    assert {row["model"] for row in other} == {"CfC"} and {row["parameters"] for row in other}.isdisjoint({None, 540})
+    again = of_policies(replace(asked, seed=6, tuned=(6, 0)))
+    assert len(acted) == 6
+    assert [row["value"] for row in again] != [row["value"] for row in first]
+    of_policies(replace(asked, robustness=Robustness.parse({"wind": [3]})))
+    assert len(acted) == 8
+
+
 @pytest.mark.parametrize("judged", ["held", ""])
 def test_trials_are_compared_by_what_the_task_is_judged_by(judged):
     def rollout(policy, seed):
