@@ -101,11 +101,22 @@ _FORMS = {
     "half year": r"[HhSs](?P<half>[12])[-/.: ]*(?P<year>\d{4}|'\d{2})",
     "run together": r"(?P<a>\d{2})(?P<mark>)(?P<b>\d{2})(?P<again>)(?P<c>\d{4}|\d{2})",
 }
+_WEEKDAY = (
+    # Each weekday in English, German, French, Spanish, Italian, Portuguese and Dutch, short and long.
+    r"(?:(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*|mo|di|mi|do|fr|sa|so|"
+    r"(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch|sonnabend|lun|mar|mer|jeu|ven|sam|dim|"
+    r"(?:lun|mar|mercre|jeu|vendre|same)di|dimanche|mi[eé]|jue|vie|s[aá]b|dom|lunes|martes|mi[eé]rcoles|jueves|viernes|"
+    r"s[aá]bado|domingo|gio|(?:luned|marted|mercoled|gioved|venerd)[iì]|sabato|domenica|seg|ter|qua|qui|sex|"
+    r"(?:segunda|ter[cç]a|quarta|quinta|sexta)(?:-feira)?|ma|wo|vr|za|zo|(?:maan|dins|woens|donder|vrij|zater|zon)dag)"
+    r"\.?,?\s+)?"
+)
+# 'FR 2022-05' is no Friday, nor is any month.
+_WITH_WEEKDAY = ("figures", "compact", "day name year", "name day year", "year name day")
 _FORMS = {
-    form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
+    form: f"^{_WEEKDAY if form in _WITH_WEEKDAY else ''}" + pattern.replace(r"\d", "[0-9]") + "$"
     for form, pattern in _FORMS.items()
 }
-_MONTH_AND_FIGURES = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?(?P<name>\p{L}{3,10})\.?[-/., ]*(?P<day>[0-9]{1,2})$"
+_MONTH_AND_FIGURES = rf"^{_WEEKDAY}(?P<name>\p{{L}}{{3,10}})\.?[-/., ]*(?P<day>[0-9]{{1,2}})$"
 _SEPARATED = tuple(form for form in _FORMS if form != "run together")
 _DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
 # Where a clock begins that follows a date, and what it says.
@@ -145,7 +156,7 @@ _PLAINER = (
         "",
     ),
     (r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T])(\d{1,2})(?:[.]| ?[hH] ?)(\d{2})$", "$1$2:$3", ""),
-    (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
+    (r"(\d.*[ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
     (r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*[/|;]\s*(\d{1,2}:\d{2}.*)$", "$1 $2", ""),
     (
         r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
