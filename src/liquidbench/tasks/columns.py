@@ -258,6 +258,31 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
     return found
 
 
+def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
+    """Those of some codes for missing values that stand beyond all other values of a column, in several rows.
+
+    They stand apart from them, or come more often than the values next to them do, as 98 and 99 beside ages.
+
+    Args:
+        column: numbers.
+        codes: what stands apart in other columns of the table.
+    """
+    numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
+    values, counts = np.unique(numbers.filter(~numbers.is_in(codes)).to_numpy(), return_counts=True)
+    found = []
+    if len(values) < _FEWEST_CATEGORIES:
+        return []
+    for code in codes:
+        count = int((numbers == code).sum())
+        order = np.argsort(np.abs(values - code))[: _NEAR + 1]
+        distances = np.abs(values - code)[order]
+        apart = distances[0] > 2 * np.diff(distances).max()
+        piled = count > _PILED * counts[order].mean()
+        if count >= _FEWEST_CATEGORIES and not values[0] <= code <= values[-1] and (apart or piled):
+            found.append(Sentinel(code, count, float(values[0]), float(values[-1])))
+    return found
+
+
 def is_often_missing(value: float) -> bool:
     """Whether a number, such as -999 or 9999, is one that is often written where there is none.
 
@@ -268,7 +293,20 @@ def is_often_missing(value: float) -> bool:
     return bool(_USED_AS_MISSING.fullmatch(f"{value:.10g}"))
 
 
+def is_code_of_surveys(value: float) -> bool:
+    """Whether a number is one that surveys write where there is no answer, in whatever column.
+
+    Example:
+        >>> is_code_of_surveys(98.0), is_code_of_surveys(-8.0), is_code_of_surveys(9.0), is_code_of_surveys(-1.0)
+        (True, True, False, False)
+    """
+    return bool(_OF_SURVEYS.fullmatch(f"{value:.10g}"))
+
+
+_OF_SURVEYS = re.compile("-[789]|-?(?:77+|88+|99+|9+[5-8])")
 _MOST_SENTINELS = 6
+_PILED = 2
+"""Times as often as the values next to it that a code then comes."""
 _USED_AS_MISSING = re.compile(
     r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-?(?:77|88|9[5-8])(?:\.0)?|-(?:1|[789]|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
     r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
@@ -331,7 +369,9 @@ def _suspected(
     else:
         alone = value < 0 <= least or most < 0 < value
         wide = gap > spread > 0 and (several or value not in _OF_BYTES)
-        suspected = wide or (several and (alone or _is_beyond(numbers, value)))
+        # Codes stand side by side, as 98 and 99, and so do the brightest of a picture.
+        others = usual if is_often_missing(value) else numbers.filter(numbers != value)
+        suspected = wide or (several and (alone or _is_beyond(numbers, others, value)))
     return Sentinel(value, count, least, most) if suspected else None
 
 
@@ -461,9 +501,9 @@ _NEAR = 5
 """Gaps next to a value that say how wide one is that is no accident."""
 
 
-def _is_beyond(numbers: pl.Series, value: float) -> bool:
+def _is_beyond(numbers: pl.Series, others: pl.Series, value: float) -> bool:
     """Whether a value at an end of others is none of theirs, by the gap to them or by the rows beside its own."""
-    near = np.unique((numbers.filter(numbers != value) - value).abs().to_numpy())[: _NEAR + 1]
+    near = np.unique((others - value).abs().to_numpy())[: _NEAR + 1]
     anywhere, leaps = _beside(numbers, value)
     return (
         len(near) > _NEAR
@@ -554,6 +594,8 @@ class _Typing:
         self.usual = usual
         self.emptied: dict[str, int] = {}
         self.exponents: dict[str, str] = {}
+        self.categories: dict[str, str] = {}
+        self.no_numbers: dict[str, str] = {}
         self.bad = table.bad
         native = {column.name: _native(column) for column in table.frame}
         text = {name: column for name, column in native.items() if column.dtype == pl.String}
@@ -593,6 +635,8 @@ class _Typing:
             else:
                 self.words[name] = column
         self._read_figures(quick, text, separator, decimal)
+        self._read_beside_marks(quick, text)
+        table.remarks.extend(remark for name, remark in self.categories.items() if name in self.words)
         for name, numbers in quick.items():
             done[name] = self._kept_apart(text[name], numbers)
             self._tell_words(name, table.frame[name], done[name])
@@ -712,7 +756,7 @@ class _Typing:
         )
         if few and again and (many or coded) and values <= _MOST_CATEGORIES:
             # As gears are: R, N, 1, 2, 3.
-            self.table.remarks.append(
+            self.categories[name] = (
                 f"file: {name!r} holds {_count(numbers.drop_nulls().n_unique(), 'number')} and "
                 f"{listed(others['value'].sort(), 4)}, taken for categories"
             )
@@ -729,6 +773,8 @@ class _Typing:
                 )
             return False
         self.bad.append(name)
+        marks = others.filter(others["value"].str.contains(r"^\p{L}+$") & (others["count"] >= _FEWEST_CATEGORIES))
+        self.no_numbers |= {mark: name for mark in marks["value"] if mark not in self.no_numbers}
         if len(self.bad) > _MOST_TOLD:
             return True
         way = "; write shortened numbers in full, or large ones are missing" * bool(numerals.shortened(words))
@@ -737,6 +783,25 @@ class _Typing:
             f"{', '.join(some)}{more}{way}"
         )
         return True
+
+    def _read_beside_marks(self, quick: dict[str, pl.Series], text: dict[str, pl.Series]) -> None:
+        """Read columns of few numbers and words that are missing cells elsewhere, such as 0 and M, as numbers."""
+        kept = {self.target, *self.table.spoilt}
+        for name in [name for name in self.words if name not in kept and not self.labels(name)]:
+            cells = self.words[name]
+            marked = cells.is_in(list(self.no_numbers))
+            rest = cells.set(marked | cells.str.to_lowercase().is_in(list(reading.MISSING)), None)
+            numbers = _plain_numbers(rest) if marked.any() and "" not in self.missing.get(name, ()) else None
+            if numbers is None:
+                continue
+            quick[name], text[name] = numbers, rest
+            del self.words[name]
+            self.bad.append(name)
+            mark = cells.filter(marked)[0]
+            self.table.warnings.append(
+                f"{mark!r} in {_count(int(marked.sum()), 'cell')} of {name!r} is read as missing, as in "
+                f"{self.no_numbers[mark]!r}; {option(name, '')} makes it a value"
+            )
 
     def _tell_words(self, name: str, written: pl.Series, read: pl.Series) -> None:
         """Say which words of a column of numbers count as missing: 'unknown' may be an answer as well."""

@@ -16,6 +16,13 @@ from liquidbench.wording import counted, listed
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
+FEWEST_AMOUNTS = 9
+"""Whole numbers, one after another, from which on they may be a measurement."""
+MOSTLY, ONE_PEAK, RARE = 0.8, 1.5, 0.25
+"""Share of the numbers from the least to the greatest that then are there, how much more their frequencies may change
+than those with one peak do, and how rare the rarer end is beside the peak."""
+MOST_OF_RATING = 10
+"""The best mark of a rating from 0 or 1 on."""
 AMISS = 0.02
 """Rows, as a share of the zeros, up to which a state and the zeros that it explains may differ."""
 FEWEST_TO_SUSPECT = 5
@@ -247,8 +254,7 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
             "classification takes them as classes",
         )
     elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
-        way = "; --task regression takes them as amounts" * (distinct > 2)
-        kind, reason = "classification", f"target {draft.target!r} holds {distinct} distinct whole numbers{way}"
+        kind, reason = _classes_or_amounts(draft, column)
     else:
         kind, reason = "regression", f"target {draft.target!r} holds numbers, {distinct} of them distinct"
     if kind != "classification" and not numeric:
@@ -285,6 +291,51 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     if kind == "classification":
         draft.lines.append(f"classes: {_rows_of_classes(draft)}")
     return kind
+
+
+def _classes_or_amounts(draft: Draft, column: pl.Series) -> tuple[str, str]:
+    """Whether few whole numbers are classes or amounts, and why.
+
+    Classes are numbered from 0 or 1 on, ratings end at 10, and names say more than numbers do.
+    """
+    name, distinct = draft.target, column.n_unique()
+    odd = [sentinel.value for sentinel in columns.sentinels(draft.frame[name], draft.codes())]
+    numbers = column.cast(pl.Float64)
+    numbers = numbers.filter(~numbers.is_in(odd))
+    least, most = int(numbers.min()), int(numbers.max())  # pyright: ignore[reportArgumentType]
+    measured = words.is_never_zero(name) or bool(words.quantities(name)) or name in draft.file.units
+    numbered, rated = least in (0, 1), 0 <= least and most <= MOST_OF_RATING
+    if distinct > 2 and not words.tells_classes(name):
+        one_by_one = come_as_amounts(numbers)
+        if (measured and (one_by_one or not numbered)) or (one_by_one and not numbered and not rated):
+            return (
+                "regression",
+                f"target {name!r} holds whole numbers from {least} to {most}, {distinct} of them distinct, as a "
+                "measurement does; --task classification takes them as classes",
+            )
+        if one_by_one and not rated:
+            draft.warnings.append(
+                f"target {name!r} holds the whole numbers from {least} to {most}, read as classes, though they get "
+                "rarer towards an end as counts do; --task regression (kind: in a study) takes them as amounts"
+            )
+    way = "; --task regression takes them as amounts" * (distinct > 2)
+    return "classification", f"target {name!r} holds {distinct} distinct whole numbers{way}"
+
+
+def come_as_amounts(numbers: pl.Series) -> bool:
+    """Whether whole numbers follow one another and get rarer towards an end, as measurements do and classes do not."""
+    values, counts = np.unique(numbers.cast(pl.Float64).to_numpy(), return_counts=True)
+    if len(values) < FEWEST_AMOUNTS or np.ptp(values) > 2**53:
+        return False
+    places = (values - values[0]).astype(np.int64)
+    places //= np.gcd.reduce(places)
+    if len(values) < MOSTLY * (places[-1] + 1):
+        return False
+    frequency = np.bincount(places, counts)
+    # With one peak, frequencies rise to it once and fall once.
+    changes = np.abs(np.diff(frequency, prepend=0, append=0)).sum()
+    ends = min(frequency[0], frequency[-1])
+    return bool(changes <= ONE_PEAK * 2 * frequency.max() and ends < RARE * frequency.max())
 
 
 def may_be_classes(column: pl.Series) -> bool:
@@ -388,12 +439,13 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
                 )
             else:
                 found.setdefault(f"{sentinel.value:.15g}", []).append((name, sentinel))
+    at_an_end = _codes_at_an_end(draft, [float(value) for value in found])
     for value, where in found.items():
-        some = [
-            f"{name!r} in {counted(sentinel.count, 'row')} of {draft.frame.height} (else {sentinel.least:.5g} to "
-            f"{sentinel.most:.5g})"
-            for name, sentinel in where
-        ]
+        apart = [name for name, _ in where]
+        also = [(name, sentinel) for name, sentinel in at_an_end.get(float(value), ()) if name not in apart]
+        some = _with_ranges(draft, where)
+        beyond = f" and beyond those of {_with_ranges(draft, also)}" if also else ""
+        where += also
         names = [name for name, _ in where]
         # A 0, say, may be a value like any other in a flag.
         elsewhere = any(
@@ -401,16 +453,37 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
             for name in draft.frame.columns
             if name not in names and draft.frame[name].dtype.is_numeric()
         )
-        apart = len(where) == 1 or elsewhere
-        way = " ".join(columns.option(name, value) for name in names) if apart else f"--missing={value}"
+        each = len(where) == 1 or elsewhere
+        way = " ".join(columns.option(name, value) for name in names) if each else f"--missing={value}"
         draft.warnings.append(
-            f"{value} stands apart from the other values of {listed(some, 4, quote=False)}; if it means that "
-            f"there is no value, say {way} (missing: in a study)"
+            f"{value} stands apart from the other values of {some}{beyond}; if it means that there is no "
+            f"value, say {way} (missing: in a study)"
         )
     by_column: dict[str, list[float]] = {}
     for name, sentinel in itertools.chain.from_iterable(found.values()):
         by_column.setdefault(name, []).append(sentinel.value)
     return by_column
+
+
+def _with_ranges(draft: Draft, where: Collection[tuple[str, columns.Sentinel]]) -> str:
+    """Columns, how often a number is in each, and the range of the others there, in words."""
+    some = (
+        f"{name!r} in {counted(sentinel.count, 'row')} of {draft.frame.height} (else {sentinel.least:.5g} to "
+        f"{sentinel.most:.5g})"
+        for name, sentinel in where
+    )
+    return listed(some, 4, quote=False)
+
+
+def _codes_at_an_end(draft: Draft, codes: Collection[float]) -> dict[float, list[tuple[str, columns.Sentinel]]]:
+    """The columns in which codes, such as 98 or -9, stand at an end: who writes them in one does so in others."""
+    found: dict[float, list[tuple[str, columns.Sentinel]]] = {}
+    codes = [code for code in codes if columns.is_code_of_surveys(code)]
+    for name in dict.fromkeys((*draft.features, draft.target)):
+        if codes and draft.frame[name].dtype.is_numeric():
+            for sentinel in columns.at_an_end(draft.frame[name], codes):
+                found.setdefault(sentinel.value, []).append((name, sentinel))
+    return found
 
 
 def _is_of_one_group(draft: Draft, name: str, value: float) -> bool:
@@ -422,14 +495,24 @@ def _is_of_one_group(draft: Draft, name: str, value: float) -> bool:
 
 
 def _state_of_zeros(draft: Draft, name: str) -> str:
-    """The state of another column in which a number is 0, and in no other, such as a pump that is off; else empty."""
+    """The state of another column in which a number is 0, and in no other, such as a pump that is off; else empty.
+
+    Vital signs are 0 in no state, and what is 0 in the same rows as they are was as little measured.
+    """
     zero = (draft.frame[name] == 0).fill_null(False)
+
+    def goes_with_it(others: pl.Series) -> bool:
+        return bool((others.fill_null(False) != zero).sum() <= AMISS * int(zero.sum()))
+
+    numbers = [column for column in draft.frame if column.dtype.is_numeric() and words.is_vital_sign(column.name)]
+    if any(goes_with_it(column == 0) for column in numbers):
+        return ""
     for other in draft.frame.columns:
         column = draft.frame[other]
         if other in (name, draft.time, *draft.key) or column.n_unique() > MOST_CATEGORIES:
             continue
         state = column.filter(zero).mode()[0]
-        if state is not None and ((column == state).fill_null(False) != zero).sum() <= AMISS * int(zero.sum()):
+        if state is not None and goes_with_it(column == state):
             return f"{other!r} is {labelled(pl.Series([state]))[0]}"
     return ""
 

@@ -85,6 +85,8 @@ def time_name(name: str) -> TimeName | None:
 
 
 _FEWEST_IN_HEADER = 4
+_YEAR_IN_HEADER = r"(?:1[7-9]|2[01])\d\d(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?"
+_NUMBER = r"\d{3,}(?:\.\d+)?"
 _CLOCK_IN_HEADER = r"\d{1,2}:\d{2}(?::\d{2})?"
 _MONTH_IN_HEADER = (
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mrz|mär|mai|okt|dez)(?:\.|[a-zä]{2,6})?(?:[ _-]?\d{2,4})?"
@@ -99,13 +101,15 @@ def in_header(names: Collection[str]) -> list[str]:
     if [*hours.values()] in ([*range(24)], [*range(1, 25)]):
         return [*hours]
     for form in (
-        r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
+        _YEAR_IN_HEADER,
         r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
         _CLOCK_IN_HEADER,
         _MONTH_IN_HEADER,
     ):
         times = [name for name in names if re.fullmatch(form, name.strip())]
-        if len(times) >= _FEWEST_IN_HEADER:
+        # Beside 1100 and 2450, 1900 is a wavelength.
+        beyond = form == _YEAR_IN_HEADER and any(re.fullmatch(_NUMBER, name.strip()) for name in {*names} - {*times})
+        if len(times) >= _FEWEST_IN_HEADER and not beyond:
             return times
     # Such as t0, t1, ..., week 1, week 2, ... or weight_t1, weight_t2, ...
     of_word: dict[str, list[tuple[int, str]]] = {}
@@ -899,6 +903,17 @@ def names_classes(name: str) -> bool:
     return bool(words) and words[-1] in _CLASSES and words[0] not in ("n", "nb", "num", "number", "count")
 
 
+def tells_classes(name: str) -> bool:
+    """Whether a column's name is that of classes, codes, identifiers or parts of a date, and not of an amount.
+
+    Example:
+        >>> tells_classes("gesture"), tells_classes("risk_level"), tells_classes("hour"), tells_classes("SpO2")
+        (True, True, True, False)
+    """
+    named = names_classes(name) or is_named(name) or is_code(name) or is_part(name) or may_have_series(name)
+    return named or not _KINDS.isdisjoint(split(name))
+
+
 def may_have_series(name: str) -> bool:
     """Whether a column's name is that of what is measured for itself, such as rooms or tanks.
 
@@ -1139,6 +1154,28 @@ _NEVER_ZERO_TOGETHER = re.compile(
 )
 
 
+_VITAL_SIGNS = re.compile(
+    r"(?:.*_)?(?:hr|(?:heart|pulse|resp(?:iratory|iration)?|breathing)_?rate|(?:ruhe)?pulse?|pulso|pouls|polso|"
+    r"herzfrequenz|atemfrequenz|fréquence_(?:cardiaque|respiratoire)|frecuencia_(?:cardíaca|cardiaca|respiratoria)|"
+    r"frequenza_(?:cardiaca|respiratoria)|rr|bpm|s[pa]_?o2|sat_?o2|o2_?sat(?:uration)?|oxygen_saturation|"
+    r"sauerstoffsättigung|et_?co2|[sd]bp|(?:sys|dia|mean)_?bp|bp_?(?:sys|dia|mean)|(?:ni?|a)i?bp_?(?:sys|dia|mean)?|"
+    r"blood_pressure|blutdruck|(?:systol|diastol)\w+|body_?temp(?:erature)?|körpertemperatur)"
+    r"(?:_(?:mean|avg|min|max|median|mittel|sys|dia|systolic|diastolic|bpm|mmhg|percent|pct|rest|resting|\d+))*"
+)
+_NOT_THE_AMOUNT = frozenset("diff difference change delta lag sample class dose pump bolus".split())
+
+
+def is_vital_sign(name: str) -> bool:
+    """Whether a column's name is that of a vital sign, such as a pulse, a blood pressure or a saturation.
+
+    Example:
+        >>> is_vital_sign("SpO2"), is_vital_sign("resting HR"), is_vital_sign("hr_diff"), is_vital_sign("chrome")
+        (True, True, False, False)
+    """
+    words = split(name)
+    return _NOT_THE_AMOUNT.isdisjoint(words) and bool(_VITAL_SIGNS.fullmatch("_".join(words)))
+
+
 def is_never_zero(name: str) -> bool:
     """Whether a column's name is that of a quantity that is above 0 wherever it is known.
 
@@ -1147,9 +1184,10 @@ def is_never_zero(name: str) -> bool:
         (True, True, False, False)
     """
     words = split(name)
-    if {"diff", "difference", "change", "delta", "lag", "sample", "class", "dose", "pump", "bolus"}.intersection(words):
+    if not _NOT_THE_AMOUNT.isdisjoint(words):
         return False
-    return not _NEVER_ZERO.isdisjoint(words) or bool(_NEVER_ZERO_TOGETHER.fullmatch("_".join(words)))
+    known = bool(_NEVER_ZERO_TOGETHER.fullmatch("_".join(words)) or not _NEVER_ZERO.isdisjoint(words))
+    return known or is_vital_sign(name)
 
 
 def unit_in(name: str) -> tuple[str, str]:
