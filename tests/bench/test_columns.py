@@ -853,6 +853,93 @@ FOR_MISSING = {
 }
 
 
+@pytest.mark.parametrize("codes", [(98, 99), (97, 98, 99), (998, 999), (-8, -9), (88, 99)])
+def test_codes_of_a_survey_hide_one_another_nowhere(codes):
+    draws = np.random.default_rng(0)
+    commute = np.concatenate([draws.integers(5, 62, 400), np.repeat(codes, 6)])
+    found = columns.sentinels(pl.Series("commute_min", draws.permutation(commute)))
+    assert {(suspect.value, suspect.count) for suspect in found} == {(code, 6) for code in codes}
+
+
+def asked(rows=600, codes=(98, 99), share=0.04, seed=1):
+    """A survey: answers of 1 to 5, ages that go on to 96, and a share of codes in both."""
+    draws = np.random.default_rng(seed)
+    ages = np.concatenate([np.arange(18, 97), draws.integers(18, 97, rows - 79)])
+    trust, age = (
+        np.where(draws.random(rows) < share, draws.choice(codes, rows), values)
+        for values in (draws.integers(1, 6, rows), draws.permutation(ages))
+    )
+    return pl.DataFrame({"trust": trust, "age": age, "pulse": draws.normal(70, 5, rows), "y": draws.normal(size=rows)})
+
+
+def test_codes_that_one_column_has_apart_are_named_for_those_that_have_them_at_an_end(plan):
+    frame = asked()
+    assert columns.sentinels(frame["age"]) == []
+    told = [line for line in plan(frame.write_csv(), "y")[1] if "stands apart" in line]
+    assert len(told) == 2
+    for code, line in zip((98, 99), sorted(told), strict=True):
+        assert line.startswith(f"warning: {code} stands apart from the other values of 'trust' in ")
+        count = int((frame["age"] == code).sum())
+        assert f" and beyond those of 'age' in {count} rows of 600 (else 18 to 96); if it" in line
+        assert f"say --missing={code} " in line
+    # Nothing is said of ages that go on to 99 as they do before, nor of per cent that 99 is within.
+    ends = {"age": np.random.default_rng(2).integers(18, 100, 600), "share": np.arange(600) % 101}
+    for name, values in ends.items():
+        assert columns.at_an_end(pl.Series(name, values), [98.0, 99.0]) == []
+
+
+SIGNS = {
+    "no probe": (["SpO2", "HR", "RR"], None, True),
+    "in French": (["SatO2", "fréquence cardiaque", "température"], None, True),
+    "a probe that says so": (["SpO2", "pulse", "resp_rate"], "probe", True),
+    "a pump": (["flow", "current", "vibration"], "pump", False),
+}
+
+
+@pytest.mark.parametrize("case", SIGNS)
+def test_vital_signs_are_0_in_no_state(plan, case):
+    names, state, told = SIGNS[case]
+    draws = np.random.default_rng(3)
+    off = np.repeat(draws.random(60) < 0.15, 10)
+    # As few distinct values as a state has.
+    few, *others = (np.where(off, 0, draws.integers(60 + 9 * n, 68 + 20 * n, 600)) for n in range(3))
+    frame = pl.DataFrame(dict(zip(names, (few, *others), strict=True))).with_columns(y=draws.normal(size=600))
+    frame = frame.with_columns(pl.Series(state, np.where(off, "off", "on"))) if state else frame
+    # A target that is forecast is told of, too.
+    lines = plan(frame.write_csv(), names[1], kind="forecast")[1]
+    found = [line for line in lines if line.startswith("warning: 0 stands apart")]
+    assert bool(found) == told and any(line.startswith("zeros: ") for line in lines) != told
+    assert all(f"{name!r} in {off.sum()} rows" in found[0] for name in names) if told else True
+
+
+def snow(rows=300, few="M", share=0.4, seed=4):
+    """A station's days: a mark in a few cells of its temperatures, and in many of a depth that is 0 else."""
+    draws = np.random.default_rng(seed)
+    temperature = [few if draws.random() < 0.03 else f"{value:.1f}" for value in draws.normal(8, 5, rows)]
+    depth = ["M" if draws.random() < share else "0" for _ in range(rows)]
+    return pl.DataFrame({"tmax": temperature, "depth": depth, "y": draws.normal(size=rows)})
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_a_mark_that_is_missing_among_numbers_is_missing_beside_a_single_number(read, share):
+    frame = snow(share=share)
+    table = read(frame.write_csv())
+    assert table.frame["depth"].dtype == pl.Int64
+    assert table.frame["depth"].is_null().to_list() == (frame["depth"] == "M").to_list()
+    count = (frame["depth"] == "M").sum()
+    assert f"'M' in {count} cells of 'depth' is read as missing, as in 'tmax'; --missing depth= makes it a value" in (
+        table.warnings
+    )
+    assert read(frame.write_csv(), missing=["depth="]).frame["depth"].equals(frame["depth"])
+
+
+def test_marks_are_categories_where_they_are_missing_nowhere_else(read):
+    for frame in (snow(few="bad"), snow().drop("tmax"), snow(share=0.4).with_columns(depth=pl.col("depth") + "1")):
+        assert read(frame.write_csv()).frame["depth"].dtype == pl.String
+    # A target's classes stay.
+    assert read(snow().write_csv(), target="depth").frame["depth"].dtype == pl.String
+
+
 @pytest.mark.parametrize("case", FOR_MISSING)
 def test_codes_for_missing_values_are_suspects_at_any_distance_and_share(case):
     code, share, values = FOR_MISSING[case]

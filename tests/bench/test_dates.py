@@ -1373,3 +1373,36 @@ def test_a_single_day_is_read_in_an_order_that_is_said(day, tmp_path):
     said = "".join(table.plan({"table": str(path), "target": "y", "time": "when"}).lines)
     remark = "'when' read as day, month, year; spans are the same with month, day, year"
     assert (remark in said) == (day != "03/03/2024")
+
+
+WEEKDAYS = {
+    "German, short": "Mo Di Mi Do Fr Sa So",
+    "German": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
+    "French, short": "lun. mar. mer. jeu. ven. sam. dim.",
+    "French": "lundi mardi mercredi jeudi vendredi samedi dimanche",
+    "Spanish, short": "lun mar mié jue vie sáb dom",
+    "Spanish": "lunes martes miércoles jueves viernes sábado domingo",
+    "Italian, short": "lun mar mer gio ven sab dom",
+    "Italian": "lunedì martedì mercoledì giovedì venerdì sabato domenica",
+    "Portuguese, short": "seg ter qua qui sex sáb dom",
+    "Portuguese": "segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sábado domingo",
+    "Dutch, short": "ma di wo do vr za zo",
+    "Dutch": "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag",
+    "English": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+}
+
+
+@pytest.mark.parametrize("language", WEEKDAYS)
+@pytest.mark.parametrize(
+    "pattern", ["{}, %d.%m.%Y", "{} %d.%m.%y", "{} %d/%m/%Y %H:%M", "{}, %-d mai %Y", "{} %Y-%m-%d"]
+)
+def test_weekdays_in_front_of_dates_are_read_in_the_languages_of_the_months(language, pattern):
+    when = pandas.date_range("2023-05-01 09:30", "2023-05-31", freq="D")
+    when = when if "%H" in pattern else when.normalize()
+    names = WEEKDAYS[language].split()
+    assert_read_as(read([moment.strftime(pattern.format(names[moment.weekday()])) for moment in when]), when)
+
+
+@pytest.mark.parametrize("key", ["MA 2022-{:02d}", "FR 2022Q{}", "so 2022{:02d}", "Di {}", "Mo-{:02d}"])
+def test_keys_that_begin_like_a_weekday_are_no_dates(key):
+    assert read([key.format(1 + row % 4) for row in range(60)], name="series") is None

@@ -876,6 +876,15 @@ def test_times_in_the_header_are_warned_of(guess, names):
     assert not [line for line in guess(frame)[1] if "looks wide" in line], "several temperatures"
 
 
+def test_wavelengths_and_wave_numbers_are_no_times():
+    for waves in (range(1100, 2500, 2), range(4000, 398, -4), range(1650, 2351, 50), range(12_000, 3_900, -8)):
+        for unit in ("", ".5", ".25"):
+            assert words.in_header(["id", "protein", *(f"{wave}{unit}" for wave in waves)]) == []
+    for first, last in ((1961, 2024), (1850, 2101), (2020, 2101)):
+        years = [str(year) for year in range(first, last)]
+        assert words.in_header(["0", "country", *years]) == years
+
+
 @pytest.mark.parametrize(
     ("name", "first", "step", "unit"),
     [

@@ -1843,6 +1843,65 @@ def test_whole_numbers_taken_for_classes_may_be_amounts(save):
     assert said(guess(save(frame), "grade")[1], "kind").endswith("2 distinct whole numbers)")
 
 
+MEASURED = {
+    "saturation": ("SpO2", 95, 1.5, 1),
+    "few of a pulse": ("resting_hr", 61, 0.8, 1),
+    "blood pressure by the scale": ("diastolic", 75, 8, 5),
+    "degrees": ("oil_temp", 4, 2, 1),
+    "credits": ("load_factor", 28, 2, 1),
+    "below 0 and above": ("offset", -3, 2, 1),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_whole_numbers_that_come_as_measurements_are_amounts(save, case):
+    name, mean, deviation, step = MEASURED[case]
+    drawn = np.random.default_rng(6).normal(mean / step, deviation / step, 400).round() * step
+    frame = pl.DataFrame({"x": np.sin(range(400)), name: drawn.astype(int)})
+    mapping, lines = guess(save(frame), name)
+    assert mapping["kind"] == "regression"
+    assert "as a measurement does; --task classification takes them as classes" in said(lines, "kind")
+    assert guess(save(frame), name, kind="classification")[0]["kind"] == "classification"
+
+
+def test_a_mark_of_missing_cells_does_not_make_classes_of_a_vital_sign(save):
+    draws = np.random.default_rng(6)
+    drawn = np.where(draws.random(400) < 0.05, 0, draws.normal(96, 1.2, 400).round().clip(91, 100)).astype(int)
+    mapping, lines = guess(save(pl.DataFrame({"x": np.sin(range(400)), "sats": drawn})), "sats")
+    assert mapping["kind"] == "regression" and said(lines, "warning: 0 stands apart from the other values of 'sats'")
+
+
+RATED = {
+    "a rating that is never 0 or 1": (
+        "satisfaction",
+        np.random.default_rng(7).normal(6.5, 1.6, 400).round().clip(2, 10),
+    ),
+    "a quality": ("quality", np.random.default_rng(7).normal(5.6, 0.8, 400).round().clip(3, 8)),
+    "digits": ("y", np.arange(400) % 10),
+    "stations": ("station", 101 + np.random.default_rng(7).normal(6, 2, 400).round().clip(0, 12)),
+    "numbers that are given out": ("y", 101 + np.random.default_rng(7).permutation(400) ** 2 % 14),
+    "states": ("machine_state", 10 + np.random.default_rng(7).poisson(4, 400).clip(0, 10)),
+    "ranges of a price": ("price_range", np.arange(400) % 4),
+    "levels of a pressure": ("pressure", np.arange(400) % 3),
+    "ups and downs": ("power", np.arange(400) % 3 - 1),
+    "hours": ("hour", 8 + np.random.default_rng(7).normal(5, 2, 400).round().clip(0, 10)),
+}
+
+
+@pytest.mark.parametrize("case", RATED)
+def test_ratings_and_numbers_of_classes_stay_classes(save, case):
+    name, values = RATED[case]
+    frame = pl.DataFrame({"x": np.sin(range(400)), name: values.astype(int)})
+    mapping, lines = guess(save(frame), name)
+    assert mapping["kind"] == "classification" and not [line for line in lines if "read as classes" in line]
+
+
+def test_classes_that_come_as_counts_do_are_warned_of(save):
+    absences = np.random.default_rng(8).poisson(5, 400)
+    _, lines = guess(save(pl.DataFrame({"x": np.sin(range(400)), "absences": absences})), "absences")
+    assert "--task regression" in said(lines, "warning: target 'absences' holds the whole numbers from 0 to 1")
+
+
 def failures(rows=300, seed=5):
     """A machine that fails now and then, and what is written down when it does."""
     failed = np.random.default_rng(seed).random(rows) < 0.2

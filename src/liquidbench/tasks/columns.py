@@ -259,7 +259,7 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
 
 
 def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
-    """Those of some codes for missing values that stand beyond all other values of a column, in several rows.
+    """Those of some codes for missing values that stand beyond all other values of a column.
 
     They stand apart from them, or come more often than the values next to them do, as 98 and 99 beside ages.
 
@@ -277,8 +277,8 @@ def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
         order = np.argsort(np.abs(values - code))[: _NEAR + 1]
         distances = np.abs(values - code)[order]
         apart = distances[0] > 2 * np.diff(distances).max()
-        piled = count > _PILED * counts[order].mean()
-        if count >= _FEWEST_CATEGORIES and not values[0] <= code <= values[-1] and (apart or piled):
+        piled = count >= _FEWEST_CATEGORIES and count > _PILED * counts[order].mean()
+        if count and not values[0] <= code <= values[-1] and (apart or piled):
             found.append(Sentinel(code, count, float(values[0]), float(values[-1])))
     return found
 

@@ -296,7 +296,7 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
 def _classes_or_amounts(draft: Draft, column: pl.Series) -> tuple[str, str]:
     """Whether few whole numbers are classes or amounts, and why.
 
-    Classes are numbered from 0 or 1 on, ratings end at 10, and names say more than numbers do.
+    Classes are numbered from -1, 0 or 1 on, ratings end at 10, and names say more than numbers do.
     """
     name, distinct = draft.target, column.n_unique()
     odd = [sentinel.value for sentinel in columns.sentinels(draft.frame[name], draft.codes())]
@@ -304,7 +304,7 @@ def _classes_or_amounts(draft: Draft, column: pl.Series) -> tuple[str, str]:
     numbers = numbers.filter(~numbers.is_in(odd))
     least, most = int(numbers.min()), int(numbers.max())  # pyright: ignore[reportArgumentType]
     measured = words.is_never_zero(name) or bool(words.quantities(name)) or name in draft.file.units
-    numbered, rated = least in (0, 1), 0 <= least and most <= MOST_OF_RATING
+    numbered, rated = least in (-1, 0, 1), 0 <= least and most <= MOST_OF_RATING
     if distinct > 2 and not words.tells_classes(name):
         one_by_one = come_as_amounts(numbers)
         if (measured and (one_by_one or not numbered)) or (one_by_one and not numbered and not rated):
