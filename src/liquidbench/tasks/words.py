@@ -1158,8 +1158,8 @@ _VITAL_SIGNS = re.compile(
     r"(?:.*_)?(?:hr|(?:heart|pulse|resp(?:iratory|iration)?|breathing)_?rate|(?:ruhe)?pulse?|pulso|pouls|polso|"
     r"herzfrequenz|atemfrequenz|fréquence_(?:cardiaque|respiratoire)|frecuencia_(?:cardíaca|cardiaca|respiratoria)|"
     r"frequenza_(?:cardiaca|respiratoria)|rr|bpm|s[pa]_?o2|sats|sat_?o2|o2_?sat(?:uration)?|oxygen_saturation|"
-    r"sauerstoffsättigung|et_?co2|[sd]bp|(?:sys|dia|mean)_?bp|bp_?(?:sys|dia|mean)|(?:ni?|a)i?bp_?(?:sys|dia|mean)?|"
-    r"blood_pressure|blutdruck|(?:systol|diastol)\w+|body_?temp(?:erature)?|körpertemperatur)"
+    r"(?:o2_?|sauerstoff)s(?:ä|ae)ttigung|et_?co2|(?:s|d|(?:sys|dia|mean)_?)bp|(?:rr|bp|n?i?bp|abp)_?(?:sys|dia|mean)|"
+    r"n?ibp|nbp|abp|blood_pressure|blutdruck|(?:systol|diastol)\w+|body_?temp(?:erature)?|körpertemperatur)"
     r"(?:_(?:mean|avg|min|max|median|mittel|sys|dia|systolic|diastolic|bpm|mmhg|percent|pct|rest|resting|\d+))*"
 )
 _NOT_THE_AMOUNT = frozenset("diff difference change delta lag sample class dose pump bolus".split())
