@@ -1,0 +1,343 @@
+"""Columns that tell the target of a user's table by a formula, as a total is told by its parts.
+
+A sum of any columns is found by least squares, and so is a product, as a sum of logarithms. What rounding leaves of a
+formula is known from the digits that its columns are given in: a product of powers is one where its errors are no
+larger than that, which noise of any other origin exceeds.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquidbench.tasks.draft import correlation, last_digit
+from liquidbench.tasks.leaks import (
+    CLEARLY,
+    LEAK,
+    MOST_ROWS,
+    ROWS_PER_COLUMN,
+    TOGETHER,
+    UP_TO_DIGITS,
+    all_rows,
+    is_clear,
+    tells_itself,
+)
+from liquidbench.tasks.meaning import Meaning
+from liquidbench.tasks.sequences import Sequences
+from liquidbench.wording import counted, listed
+
+PART = 0.01
+"""Share of the target's deviation from which on a column is a part of it."""
+COARSE = 0.05
+"""Half of what a last digit counts, in deviations of the target, up to which its rounding leaves something to tell."""
+MOST_COLUMNS = 100
+"""Columns among which parts of the target are looked for."""
+
+EXPONENTS = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0)
+"""Powers of columns that formulas have."""
+MOST_FACTORS, MOST_TOGETHER = 40, 3
+"""Columns, and others made of them, of which products are looked for; and factors of one."""
+MOST_TRIED = 12
+"""Products of one number of factors that are compared with the target, the likeliest ones."""
+SAMPLED = 1000
+"""Rows by which these are chosen."""
+EXACT = 1e-6
+"""Relative error of numbers that are not rounded to decimals, as those of seven digits."""
+TELLS = 0.1
+"""Relative error by rounding up to which a row tells something of a formula."""
+AS_LARGE = 0.5
+"""Median of the errors that rounding makes, in their deviations; 0.67 of many, 0.87 of one."""
+MOVED, FEWEST_MOVES = 2.0, 20
+"""Errors by rounding by which the target moves, and how often, for a formula to hold by no accident."""
+FEWEST_VALUES = 10
+"""Distinct targets among them."""
+
+
+def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterator[str]:
+    """A sentence for the columns of which the target is a formula.
+
+    Args:
+        meaning: of the table.
+        sequences: of the table.
+        found: columns that a sentence has named, which need no other; those named here are put there.
+    """
+    if meaning.kind != "regression" or meaning.per == "sequence":
+        return
+    rows = all_rows(meaning, sequences.recordings).head(MOST_ROWS)
+    numbers = [
+        place
+        for place, source in enumerate(meaning.sources)
+        if source not in found
+        and source not in meaning.presence
+        and meaning.frame[source].dtype.is_numeric()
+        and 2 * rows.observed[:, place].sum() >= len(rows.of)
+    ]
+    table = np.where(rows.observed[:, numbers], rows.values[:, numbers], np.nan)
+    names = [meaning.sources[place] for place in numbers]
+    if meaning.time is not None and meaning.frame[meaning.time].dtype.is_numeric():
+        table, names = np.column_stack([table, rows.times]), [*names, meaning.time]
+    table, targets = table[rows.known], np.ravel(rows.targets)[rows.known].astype(np.float64)
+    if not names or not len(targets):
+        return
+    if parts := _parts(table, targets, tells_itself(meaning, rows)):
+        how, places = parts
+        how = f"almost exactly, as {how} of them"
+    elif product := _product(names, table, meaning.target, targets):
+        how, places = product
+        how = f"but for rounding, as {how}"
+    else:
+        return
+    of = [names[place] for place in places]
+    found.update(of)
+    one = len(of) == 1
+    columns = repr(of[0]) if one else f"{counted(len(of), 'column')} together ({listed(of)})"
+    yield (
+        f"leak suspect: {columns} "
+        f"tell{'s' * one} {meaning.target!r} {how}; if {'it is' if one else 'they are'} not known when the prediction "
+        f"is made, leave {'it' if one else 'one'} out (features: in a study)"
+    )
+
+
+def _parts(table: NDArray[np.float64], targets: NDArray[np.float64], past: float) -> tuple[str, list[int]] | None:
+    """Columns of which the target is a sum, or the like, in words, by least squares."""
+    there = ~np.isnan(table).any(axis=1)
+    table, targets = table[there], targets[there]
+    if not len(targets):
+        return None
+    digit = 0.5 * last_digit(targets)
+    above = np.flatnonzero((table > 0).all(axis=0)) if (targets > 0).all() else np.zeros(0, dtype=np.int64)
+    every = np.arange(table.shape[1])
+    ways: list[tuple[str, NDArray[Any], Callable[[Any], Any], Any]] = [
+        ("a sum or a difference", every, np.positive, digit)
+    ]
+    if len(above):
+        ways.append(("a product or a quotient", above, np.log, digit / targets))
+    if (targets >= 0).all():
+        ways.append(("the root of a sum of squares", every, np.square, 2 * digit * targets))
+    for how, places, scale, near in ways:
+        parts = _sum_of(scale(table[:, places]), scale(targets), past, near)
+        if parts is not None:
+            return how, [int(places[part]) for part in parts]
+    return None
+
+
+def _sum_of(
+    table: NDArray[np.float64], targets: NDArray[np.float64], past: float, near: float | NDArray[np.float64]
+) -> list[int] | None:
+    """The columns, at least two, of which the targets are a weighted sum; None where there are none.
+
+    Args:
+        table: the columns.
+        targets: what they may give.
+        past: how well the target's own past tells it.
+        near: how far targets may be off, as they were rounded.
+    """
+    spread = np.ptp(table, axis=0) > 0 if len(table) else np.zeros(table.shape[1], dtype=bool)
+    usable = np.flatnonzero(spread)[:MOST_COLUMNS]
+    if len(usable) < 2 or len(targets) < ROWS_PER_COLUMN * (len(usable) + 1) or np.ptp(targets) == 0:
+        return None
+    columns = table[:, usable]
+    columns, aim = (columns - columns.mean(axis=0)) / columns.std(axis=0), (targets - targets.mean()) / targets.std()
+    parts = np.flatnonzero(np.abs(np.linalg.lstsq(columns, aim)[0]) >= PART)
+    if len(parts) < 2:
+        return None
+    weights = np.linalg.lstsq(columns[:, parts], aim)[0]
+    sums = columns[:, parts] @ weights
+    strength = correlation(sums, aim)
+    # Of targets of few digits none is told exactly, but almost all up to these.
+    off = np.abs(sums - aim) * targets.std()
+    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= UP_TO_DIGITS)
+    parts = usable[parts]
+    # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
+    plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART
+    if not (strength > TOGETHER or rounded) or not (plain.all() or is_clear(strength, past)):
+        return None
+    return [int(part) for part in parts]
+
+
+class _Factor(NamedTuple):
+    """A column, or the rest of it to 1 or 100 %, as in 1 - discount: its place, numbers, and error by rounding."""
+
+    place: int
+    label: str
+    numbers: NDArray[np.float64]
+    error: NDArray[np.float64]
+    of_whole: bool
+
+    @property
+    def logarithms(self) -> NDArray[np.float64]:
+        """Those of its absolute values; NaN for 0."""
+        return np.log(np.where(self.numbers == 0, np.nan, np.abs(self.numbers)))
+
+
+def _factors(place: int, name: str, numbers: NDArray[np.float64]) -> Iterator[_Factor]:
+    """A column as it is and, of a share or percentage, what is left of the whole and what it adds to it."""
+    known = numbers[~np.isnan(numbers)]
+    error = 0.5 * last_digit(known) + EXACT * np.abs(numbers)
+    yield _Factor(place, repr(name), numbers, error, of_whole=False)
+    largest = np.abs(known).max(initial=0.0)
+    if largest <= 100:
+        whole = 1 if largest <= 1 else 100
+        yield _Factor(place, f"({whole} - {name!r})", whole - numbers, error, of_whole=True)
+        yield _Factor(place, f"({whole} + {name!r})", whole + numbers, error, of_whole=True)
+
+
+class _Product(NamedTuple):
+    """Factors and their exponents."""
+
+    factors: tuple[_Factor, ...]
+    exponents: tuple[float, ...]
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """The product of each row."""
+        product = np.ones(len(self.factors[0].numbers))
+        for factor, exponent in zip(self.factors, self.exponents, strict=True):
+            # Negative numbers have no root.
+            product *= factor.numbers**exponent
+        return product
+
+    def errors(self, rounded: Collection[int]) -> NDArray[np.float64]:
+        """Relative errors of each row (factors, rows) if these of the factors were rounded; NaN where one is 0."""
+        numbers = np.abs([factor.numbers for factor in self.factors])
+        errors = [
+            factor.error if place in rounded else EXACT * size
+            for place, (factor, size) in enumerate(zip(self.factors, numbers, strict=True))
+        ]
+        return np.abs(self.exponents)[:, None] * errors / numbers
+
+    def __str__(self) -> str:
+        parts = [
+            f"{' / ' if exponent < 0 else ' * '}{factor.label}{f'^{abs(exponent):g}' * (abs(exponent) != 1)}"
+            for exponent, factor in sorted(zip(self.exponents, self.factors, strict=True), key=lambda part: -part[0])
+        ]
+        return (
+            "".join(parts).removeprefix(" * ")
+            if self.exponents[0] > 0 or max(self.exponents) > 0
+            else "1" + "".join(parts)
+        )
+
+
+def _product(
+    names: list[str], table: NDArray[np.float64], target: str, targets: NDArray[np.float64]
+) -> tuple[str, list[int]] | None:
+    """Columns of which the target is a product of powers up to rounding, in words; None where there are none."""
+    sample = np.unique(np.linspace(0, len(targets) - 1, SAMPLED).astype(np.int64))
+    factors = [
+        factor for place, name in enumerate(names[:MOST_COLUMNS]) for factor in _factors(place, name, table[:, place])
+    ]
+    for aim in _factors(len(names), target, targets):
+        for product in _likely(factors, aim, sample):
+            if _holds(product, aim):
+                return f"{aim.label} is in proportion to {product}", [factor.place for factor in product.factors]
+    return None
+
+
+def _likely(factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]) -> Iterator[_Product]:
+    """Products whose logarithms leave the least of the aim's, those of fewer factors first."""
+    factors, shared, across = _covariances(factors, aim, sample)
+    size = np.sqrt(shared.diagonal())
+    # Of many, those that go along with the aim.
+    usable = np.flatnonzero(size > EXACT)
+    usable = usable[np.argsort(-np.abs(across[usable]) / size[usable], kind="stable")[:MOST_FACTORS]]
+    places = np.array([factor.place for factor in factors])
+    whole = np.array([factor.of_whole for factor in factors])
+    exponents = np.array(EXPONENTS)
+    for count in range(1, min(MOST_TOGETHER, len(usable)) + 1):
+        chosen = np.array(list(itertools.combinations(usable, count)))
+        chosen = chosen[(np.diff(np.sort(places[chosen], axis=1), axis=1) > 0).all(axis=1)]
+        if not len(chosen):
+            return
+        within, along = shared[chosen[:, :, None], chosen[:, None, :]], across[chosen]
+        # What goes along with another altogether adds nothing to it.
+        within = within + 1e-9 * np.eye(count) * size[chosen][:, :, None] ** 2
+        weights = np.linalg.solve(within, along[:, :, None])[:, :, 0]
+        powers = exponents[np.abs(weights[:, :, None] - exponents).argmin(axis=2)]
+        powers = np.where(whole[chosen], np.where(weights < 0, -1.0, 1.0), powers)
+        left = np.einsum("ki,kij,kj->k", powers, within, powers) - 2 * (powers * along).sum(axis=1)
+        for place in np.argsort(left, kind="stable")[:MOST_TRIED]:
+            yield _Product(tuple(factors[number] for number in chosen[place]), tuple(powers[place].tolist()))
+
+
+def _covariances(
+    factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]
+) -> tuple[list[_Factor], NDArray[np.float64], NDArray[np.float64]]:
+    """Factors that are mostly there in the same rows, the covariances of their logarithms, and those with the aim's."""
+    aims = aim.logarithms[sample]
+    logs = np.stack([factor.logarithms[sample] for factor in factors])
+    there, rows, kept = ~np.isnan(logs), ~np.isnan(aims), []
+    for number in np.argsort(-there.sum(axis=1), kind="stable"):
+        if 2 * np.sum(rows & there[number]) > np.sum(~np.isnan(aims)):
+            rows &= there[number]
+            kept.append(number)
+    if not kept:
+        return [], np.zeros((0, 0)), np.zeros(0)
+    logs, aims = logs[kept][:, rows], aims[rows]
+    logs, aims = logs - logs.mean(axis=1, keepdims=True), aims - aims.mean()
+    return [factors[number] for number in kept], logs @ logs.T / len(aims), logs @ aims / len(aims)
+
+
+def _holds(product: _Product, aim: _Factor) -> bool:
+    """Whether the aim is in proportion to a product but for rounding, and to no power of fewer of its factors."""
+    every = range(len(product.factors))
+    with np.errstate(all="ignore"):
+        given, ratios = product.numbers, aim.numbers / product.numbers
+        there = np.isfinite(ratios) & (given != 0)
+        telling = there & (ratios != 0)
+        if telling.sum() < FEWEST_MOVES:
+            return False
+        # Rows that rounding hardly touches say best what the proportion is.
+        touched = aim.error / np.abs(aim.numbers) + product.errors(every).sum(axis=0)
+        given = given * np.median(ratios[telling & (touched <= np.median(touched[telling]))])
+        off, size = np.abs(given - aim.numbers), np.maximum(np.abs(given), np.abs(aim.numbers))
+    # Numbers of few digits may be exact, as prices are, or rounded, and then errors are as large as that makes them.
+    subsets = [itertools.combinations(every, count) for count in (len(every), *range(len(every)))]
+    for rounded in itertools.chain(*subsets):
+        with np.errstate(all="ignore"):
+            errors = np.vstack([aim.error, np.abs(given) * product.errors(rounded)])
+        most, usual = errors.sum(axis=0), np.sqrt((errors**2).sum(axis=0) / 3)
+        near, tells = off <= most, telling & (most <= TELLS * size)
+        if near[there].mean() < UP_TO_DIGITS or near[tells].sum() < max(UP_TO_DIGITS * tells.sum(), FEWEST_MOVES):
+            if len(rounded) == len(every):
+                return False
+            continue
+        tells &= near
+        if (
+            (not rounded or np.median(off[tells] / usual[tells]) >= AS_LARGE)
+            and len(np.unique(aim.numbers[tells])) >= FEWEST_VALUES
+            and correlation(given[tells], aim.numbers[tells]) > LEAK
+            and _moves(aim.numbers[tells], most[tells])
+            and _needs_all(product, aim, given, tells)
+        ):
+            return True
+    return False
+
+
+def _moves(numbers: NDArray[np.float64], error: NDArray[np.float64]) -> bool:
+    """Whether numbers go further than rounding explains, often enough: rows that hardly differ are as one."""
+    moves, last = 0, np.inf
+    for number, near in zip(numbers.tolist(), error.tolist(), strict=True):
+        if abs(number - last) > MOVED * near:
+            moves, last = moves + 1, number
+    return moves >= FEWEST_MOVES
+
+
+def _needs_all(product: _Product, aim: _Factor, given: NDArray[np.float64], rows: NDArray[np.bool_]) -> bool:
+    """Whether a product says far more of the aim than powers of fewer factors, and more than a weighted sum of all."""
+    off, numbers = aim.numbers[rows] - given[rows], np.stack([factor.numbers[rows] for factor in product.factors])
+    single = len(product.factors) == 1
+    if _left(numbers, aim.numbers[rows]) <= (CLEARLY if single else 1) * np.var(off):
+        return False
+    logs = np.stack([factor.logarithms[rows] for factor in product.factors])
+    left = np.var(aim.logarithms[rows] - product.exponents @ logs)
+    return single or all(
+        _left(np.delete(logs, place, axis=0), aim.logarithms[rows]) > CLEARLY * left for place in range(len(logs))
+    )
+
+
+def _left(columns: NDArray[np.float64], aims: NDArray[np.float64]) -> float:
+    """Variance of the aims that no weighted sum of the columns, in rows, explains."""
+    columns, aims = columns - columns.mean(axis=1, keepdims=True), aims - aims.mean()
+    return float(np.var(aims - np.linalg.lstsq(columns.T, aims)[0] @ columns))
