@@ -37,8 +37,10 @@ MOST_COLUMNS = 100
 
 EXPONENTS = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0)
 """Powers of columns that formulas have."""
-MOST_FACTORS, MOST_TOGETHER = 40, 3
-"""Columns, and others made of them, of which products are looked for; and factors of one."""
+MOST_TOGETHER = 3
+"""Factors of a product."""
+MOST_EXTENDED = 40
+"""Products to which another factor is added, those that tell most of the target."""
 MOST_TRIED = 12
 """Products of one number of factors that are compared with the target, the likeliest ones."""
 SAMPLED = 1000
@@ -239,15 +241,12 @@ def _likely(factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]) -> 
     """Products whose logarithms leave the least of the aim's, those of fewer factors first."""
     factors, shared, across = _covariances(factors, aim, sample)
     size = np.sqrt(shared.diagonal())
-    # Of many, those that go along with the aim.
     usable = np.flatnonzero(size > EXACT)
-    usable = usable[np.argsort(-np.abs(across[usable]) / size[usable], kind="stable")[:MOST_FACTORS]]
     places = np.array([factor.place for factor in factors])
-    whole = np.array([factor.of_whole for factor in factors])
+    of_whole = np.array([factor.of_whole for factor in factors])
     exponents = np.array(EXPONENTS)
-    for count in range(1, min(MOST_TOGETHER, len(usable)) + 1):
-        chosen = np.array(list(itertools.combinations(usable, count)))
-        chosen = chosen[(np.diff(np.sort(places[chosen], axis=1), axis=1) > 0).all(axis=1)]
+    chosen = usable[:, None]
+    for count in range(1, MOST_TOGETHER + 1):
         if not len(chosen):
             return
         within, along = shared[chosen[:, :, None], chosen[:, None, :]], across[chosen]
@@ -255,10 +254,14 @@ def _likely(factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]) -> 
         within = within + 1e-9 * np.eye(count) * size[chosen][:, :, None] ** 2
         weights = np.linalg.solve(within, along[:, :, None])[:, :, 0]
         powers = exponents[np.abs(weights[:, :, None] - exponents).argmin(axis=2)]
-        powers = np.where(whole[chosen], np.where(weights < 0, -1.0, 1.0), powers)
+        powers = np.where(of_whole[chosen], np.where(weights < 0, -1.0, 1.0), powers)
         left = np.einsum("ki,kij,kj->k", powers, within, powers) - 2 * (powers * along).sum(axis=1)
-        for place in np.argsort(left, kind="stable")[:MOST_TRIED]:
-            yield _Product(tuple(factors[number] for number in chosen[place]), tuple(powers[place].tolist()))
+        for row in np.argsort(left, kind="stable")[:MOST_TRIED]:
+            yield _Product(tuple(factors[number] for number in chosen[row]), tuple(powers[row].tolist()))
+        told = chosen[np.argsort(-(weights * along).sum(axis=1), kind="stable")[:MOST_EXTENDED]]
+        chosen = np.column_stack([np.repeat(told, len(usable), axis=0), np.tile(usable, len(told))])
+        chosen = chosen[(np.diff(np.sort(places[chosen], axis=1), axis=1) > 0).all(axis=1)]
+        chosen = np.unique(np.sort(chosen, axis=1), axis=0)
 
 
 def _covariances(
@@ -309,7 +312,7 @@ def _holds(product: _Product, aim: _Factor) -> bool:
             and len(np.unique(aim.numbers[tells])) >= FEWEST_VALUES
             and correlation(given[tells], aim.numbers[tells]) > LEAK
             and _moves(aim.numbers[tells], most[tells])
-            and _needs_all(product, aim, given, tells)
+            and _needs_all(product, aim, given, tells & (most <= np.median((most / size)[tells]) * size))
         ):
             return True
     return False
