@@ -30,8 +30,8 @@ from liquidbench.wording import counted, listed
 
 PART = 0.01
 """Share of the target's deviation from which on a column is a part of it."""
-COARSE = 0.05
-"""Half of what a last digit counts, in deviations of the target, up to which its rounding leaves something to tell."""
+COARSE = 0.075
+"""Error by rounding, in deviations of the target, up to which it leaves something to tell."""
 MOST_COLUMNS = 100
 """Columns among which parts of the target are looked for."""
 
@@ -49,6 +49,8 @@ EXACT = 1e-6
 """Relative error of numbers that are not rounded to decimals, as those of seven digits."""
 TELLS = 0.1
 """Relative error by rounding up to which a row tells something of a formula."""
+SLACK = 1.2
+"""Times as large as by rounding errors may be, as the proportion is not known exactly."""
 AS_LARGE = 0.5
 """Median of the errors that rounding makes, in their deviations; 0.67 of many, 0.87 of one."""
 MOVED, FEWEST_MOVES = 2.0, 20
@@ -83,14 +85,10 @@ def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterato
     table, targets = table[rows.known], np.ravel(rows.targets)[rows.known].astype(np.float64)
     if not names or not len(targets):
         return
-    if parts := _parts(table, targets, tells_itself(meaning, rows)):
-        how, places = parts
-        how = f"almost exactly, as {how} of them"
-    elif product := _product(names, table, meaning.target, targets):
-        how, places = product
-        how = f"but for rounding, as {how}"
-    else:
+    told = formula(names, table, meaning.target, targets, tells_itself(meaning, rows))
+    if told is None:
         return
+    how, places = told
     of = [names[place] for place in places]
     found.update(of)
     one = len(of) == 1
@@ -102,61 +100,83 @@ def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterato
     )
 
 
-def _parts(table: NDArray[np.float64], targets: NDArray[np.float64], past: float) -> tuple[str, list[int]] | None:
-    """Columns of which the target is a sum, or the like, in words, by least squares."""
-    there = ~np.isnan(table).any(axis=1)
-    table, targets = table[there], targets[there]
-    if not len(targets):
-        return None
-    digit = 0.5 * last_digit(targets)
-    above = np.flatnonzero((table > 0).all(axis=0)) if (targets > 0).all() else np.zeros(0, dtype=np.int64)
-    every = np.arange(table.shape[1])
-    ways: list[tuple[str, NDArray[Any], Callable[[Any], Any], Any]] = [
-        ("a sum or a difference", every, np.positive, digit)
-    ]
-    if len(above):
-        ways.append(("a product or a quotient", above, np.log, digit / targets))
-    if (targets >= 0).all():
-        ways.append(("the root of a sum of squares", every, np.square, 2 * digit * targets))
-    for how, places, scale, near in ways:
-        parts = _sum_of(scale(table[:, places]), scale(targets), past, near)
-        if parts is not None:
-            return how, [int(places[part]) for part in parts]
-    return None
+def formula(
+    names: list[str], table: NDArray[np.float64], target: str, targets: NDArray[np.float64], past: float
+) -> tuple[str, list[int]] | None:
+    """How columns tell the target, in words, and which of them do; None where none do.
+
+    Args:
+        names: of the columns.
+        table: the columns, (rows, columns), NaN where they are missing.
+        target: its name.
+        targets: its values, all known.
+        past: how well the target's own past tells it: 1 perfectly.
+
+    Example:
+        >>> height, weight = np.mgrid[150:200:3, 50:90:4].reshape(2, -1) + 0.3
+        >>> index = (1e4 * weight / height**2).round(1)
+        >>> formula(["height", "weight"], np.stack([height, weight], axis=1), "bmi", index, past=0.0)
+        ("almost exactly, as a product or a quotient of them: 'bmi' is in proportion to 'weight' / 'height'^2", [0, 1])
+    """
+    whole = ~np.isnan(table).any(axis=1)
+    complete = table[whole], targets[whole], past
+    return (
+        _sum_of("a sum or a difference", np.positive, np.ones_like, *complete)
+        # Of few digits, or with gaps, a product is hardly a sum of logarithms.
+        or _product(names, table, target, targets)
+        or _sum_of("a product or a quotient", np.log, np.reciprocal, *complete)
+        or _sum_of("the root of a sum of squares", np.square, lambda numbers: 2 * np.abs(numbers), *complete)
+    )
 
 
 def _sum_of(
-    table: NDArray[np.float64], targets: NDArray[np.float64], past: float, near: float | NDArray[np.float64]
-) -> list[int] | None:
-    """The columns, at least two, of which the targets are a weighted sum; None where there are none.
+    how: str,
+    scale: Callable[[Any], Any],
+    slope: Callable[[Any], Any],
+    table: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    past: float,
+) -> tuple[str, list[int]] | None:
+    """The columns, at least two, of which the targets are a weighted sum on some scale; None where there are none.
 
     Args:
+        how: what that is, in words.
+        scale: of the columns and the targets.
+        slope: of the scale, by which errors are larger on it.
         table: the columns.
         targets: what they may give.
         past: how well the target's own past tells it.
-        near: how far targets may be off, as they were rounded.
     """
-    spread = np.ptp(table, axis=0) > 0 if len(table) else np.zeros(table.shape[1], dtype=bool)
-    usable = np.flatnonzero(spread)[:MOST_COLUMNS]
+    if not len(targets) or (scale is np.log and targets.min() <= 0) or (scale is not np.positive and targets.min() < 0):
+        return None
+    usable = np.ptp(table, axis=0) > 0
+    if scale is np.log:
+        usable &= (table > 0).all(axis=0)
+    usable = np.flatnonzero(usable)[:MOST_COLUMNS]
     if len(usable) < 2 or len(targets) < ROWS_PER_COLUMN * (len(usable) + 1) or np.ptp(targets) == 0:
         return None
-    columns = table[:, usable]
-    columns, aim = (columns - columns.mean(axis=0)) / columns.std(axis=0), (targets - targets.mean()) / targets.std()
+    errors = [0.5 * last_digit(column) * slope(column) for column in table[:, usable].T]
+    error = 0.5 * last_digit(targets) * slope(targets)
+    columns, aim = scale(table[:, usable]), scale(targets)
+    deviations, deviation = columns.std(axis=0), aim.std()
+    columns, aim = (columns - columns.mean(axis=0)) / deviations, (aim - aim.mean()) / deviation
     parts = np.flatnonzero(np.abs(np.linalg.lstsq(columns, aim)[0]) >= PART)
     if len(parts) < 2:
         return None
     weights = np.linalg.lstsq(columns[:, parts], aim)[0]
     sums = columns[:, parts] @ weights
     strength = correlation(sums, aim)
-    # Of targets of few digits none is told exactly, but almost all up to these.
-    off = np.abs(sums - aim) * targets.std()
-    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= UP_TO_DIGITS)
-    parts = usable[parts]
+    off, weights = np.abs(sums - aim) * deviation, np.abs(weights) * deviation / deviations[parts]
+    # Of targets of few digits none is told exactly, but almost all up to these, or to those of the columns.
+    rounded = any(
+        np.mean(near) < COARSE * deviation and np.mean(off <= near) >= UP_TO_DIGITS
+        for near in (1.5 * error, error + weights @ np.stack(errors)[parts])
+    )
     # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
-    plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART
+    plain = np.abs(weights - 1) < PART
     if not (strength > TOGETHER or rounded) or not (plain.all() or is_clear(strength, past)):
         return None
-    return [int(part) for part in parts]
+    return f"almost exactly, as {how} of them", [int(part) for part in usable[parts]]
 
 
 class _Factor(NamedTuple):
@@ -211,15 +231,10 @@ class _Product(NamedTuple):
         return np.abs(self.exponents)[:, None] * errors / numbers
 
     def __str__(self) -> str:
-        parts = [
-            f"{' / ' if exponent < 0 else ' * '}{factor.label}{f'^{abs(exponent):g}' * (abs(exponent) != 1)}"
-            for exponent, factor in sorted(zip(self.exponents, self.factors, strict=True), key=lambda part: -part[0])
-        ]
-        return (
-            "".join(parts).removeprefix(" * ")
-            if self.exponents[0] > 0 or max(self.exponents) > 0
-            else "1" + "".join(parts)
-        )
+        parts = sorted(zip(self.exponents, self.factors, strict=True), key=lambda part: (part[0] < 0, part[1].place))
+        powers = [f"{factor.label}{f'^{abs(exponent):g}' * (abs(exponent) != 1)}" for exponent, factor in parts]
+        above = " * ".join(power for power, (exponent, _) in zip(powers, parts, strict=True) if exponent > 0)
+        return " / ".join([above or "1", *powers[sum(exponent > 0 for exponent in self.exponents) :]])
 
 
 def _product(
@@ -233,7 +248,9 @@ def _product(
     for aim in _factors(len(names), target, targets):
         for product in _likely(factors, aim, sample):
             if _holds(product, aim):
-                return f"{aim.label} is in proportion to {product}", [factor.place for factor in product.factors]
+                of = "a power of it" if len(product.factors) == 1 else "a product or a quotient of them"
+                how = f"almost exactly, as {of}: {aim.label} is in proportion to {product}"
+                return how, sorted(factor.place for factor in product.factors)
     return None
 
 
@@ -301,7 +318,7 @@ def _holds(product: _Product, aim: _Factor) -> bool:
         with np.errstate(all="ignore"):
             errors = np.vstack([aim.error, np.abs(given) * product.errors(rounded)])
         most, usual = errors.sum(axis=0), np.sqrt((errors**2).sum(axis=0) / 3)
-        near, tells = off <= most, telling & (most <= TELLS * size)
+        near, tells = off <= SLACK * most, telling & (most <= TELLS * size)
         if near[there].mean() < UP_TO_DIGITS or near[tells].sum() < max(UP_TO_DIGITS * tells.sum(), FEWEST_MOVES):
             if len(rounded) == len(every):
                 return False

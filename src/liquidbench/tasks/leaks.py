@@ -37,8 +37,10 @@ PERIODS = 4 * AHEAD
 """Rows up to which the target is looked at as its own past."""
 CONCORDANT = 0.99
 """Share of the steps in which a copy on another scale goes the target's way."""
-SPANS = (1, 2, 4, 8, 16, 32)
+SPANS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Rows over which targets are added up, until their sums differ by more than the rounding of what adds them up."""
+FEWEST_SPANS = 20
+"""Spans of so many rows in which they are, by no accident."""
 RESETS = 0.9
 """Share of the rows in which a sum goes on from the row before."""
 UP_TO_DIGITS = 0.95
@@ -279,16 +281,16 @@ def _adds_up_but_for_rounding(rows: Rows, column: int) -> bool:
     if not digits[0] > digits[1]:
         return False
     sums = np.cumsum(np.where(known, rows.targets, 0.0))
-    whole = np.cumsum(~known)
+    unknown = np.cumsum(~known)
     for length in SPANS:
         ends = np.arange(length, len(values), length)
         starts = ends - length
         ends, starts = (
-            at[(rows.of[starts] == rows.of[ends]) & (whole[starts] == whole[ends])] for at in (ends, starts)
+            at[(rows.of[starts] == rows.of[ends]) & (unknown[starts] == unknown[ends])] for at in (ends, starts)
         )
         changes, added = values[ends] - values[starts], sums[ends] - sums[starts]
         near = digits[0] + length * digits[1] / 2
-        if len(ends) < ANCHORS:
+        if len(ends) < FEWEST_SPANS:
             return False
         # Rounding has to leave something to tell, and what a sum begins with again is none of it.
         if changes.std() > CLEARLY * near / 2:
