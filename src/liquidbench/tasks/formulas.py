@@ -188,10 +188,10 @@ class _Factor(NamedTuple):
     error: NDArray[np.float64]
     of_whole: bool
 
-    @property
-    def logarithms(self) -> NDArray[np.float64]:
-        """Those of its absolute values; NaN for 0."""
-        return np.log(np.where(self.numbers == 0, np.nan, np.abs(self.numbers)))
+    def logarithms(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Those of its absolute values in some rows; NaN for 0."""
+        numbers = np.abs(self.numbers[rows])
+        return np.log(np.where(numbers == 0, np.nan, numbers))
 
 
 def _factors(place: int, name: str, numbers: NDArray[np.float64]) -> Iterator[_Factor]:
@@ -278,15 +278,17 @@ def _likely(factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]) -> 
         told = chosen[np.argsort(-(weights * along).sum(axis=1), kind="stable")[:MOST_EXTENDED]]
         chosen = np.column_stack([np.repeat(told, len(usable), axis=0), np.tile(usable, len(told))])
         chosen = chosen[(np.diff(np.sort(places[chosen], axis=1), axis=1) > 0).all(axis=1)]
-        chosen = np.unique(np.sort(chosen, axis=1), axis=0)
+        # The same ones in another order are one product.
+        names = np.sort(chosen, axis=1) @ len(factors) ** np.arange(count + 1)
+        chosen = chosen[np.unique(names, return_index=True)[1]]
 
 
 def _covariances(
     factors: list[_Factor], aim: _Factor, sample: NDArray[np.int64]
 ) -> tuple[list[_Factor], NDArray[np.float64], NDArray[np.float64]]:
     """Factors that are mostly there in the same rows, the covariances of their logarithms, and those with the aim's."""
-    aims = aim.logarithms[sample]
-    logs = np.stack([factor.logarithms[sample] for factor in factors])
+    aims = aim.logarithms(sample)
+    logs = np.stack([factor.logarithms(sample) for factor in factors])
     there, rows, kept = ~np.isnan(logs), ~np.isnan(aims), []
     for number in np.argsort(-there.sum(axis=1), kind="stable"):
         if 2 * np.sum(rows & there[number]) > np.sum(~np.isnan(aims)):
@@ -350,10 +352,10 @@ def _needs_all(product: _Product, aim: _Factor, given: NDArray[np.float64], rows
     single = len(product.factors) == 1
     if _left(numbers, aim.numbers[rows]) <= (CLEARLY if single else 1) * np.var(off):
         return False
-    logs = np.stack([factor.logarithms[rows] for factor in product.factors])
-    left = np.var(aim.logarithms[rows] - product.exponents @ logs)
+    logs = np.stack([factor.logarithms(rows) for factor in product.factors])
+    left = np.var(aim.logarithms(rows) - product.exponents @ logs)
     return single or all(
-        _left(np.delete(logs, place, axis=0), aim.logarithms[rows]) > CLEARLY * left for place in range(len(logs))
+        _left(np.delete(logs, place, axis=0), aim.logarithms(rows)) > CLEARLY * left for place in range(len(logs))
     )
 
 
