@@ -150,6 +150,12 @@ def test_a_register_adds_up_its_rows_though_it_is_read_coarsely(warnings, digits
     assert any("'register' adds up 'y'" in line for line in said) == named
 
 
+def test_a_set_point_that_seldom_leaps_adds_up_no_small_numbers(warnings):
+    steps = np.repeat(np.random.default_rng(64).integers(15, 25, 15), 24).astype(float)
+    frame = frame_of(outdoor=signal(65, ROWS).round(1), set_point=steps, y=(0.05 * signal(66, ROWS)).round(2))
+    assert not any("leak" in line for line in warnings(frame, kind="regression"))
+
+
 def test_what_all_columns_of_a_station_share_while_it_is_off_is_no_leak(warnings):
     height, period = (3 + signal(71, ROWS)).round(2), (8 + signal(72, ROWS)).round(2)
     off = np.arange(ROWS) % 13 == 5

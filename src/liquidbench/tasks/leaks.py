@@ -285,15 +285,13 @@ def _adds_up_but_for_rounding(rows: Rows, column: int) -> bool:
     for length in SPANS:
         ends = np.arange(length, len(values), length)
         starts = ends - length
-        ends, starts = (
-            at[(rows.of[starts] == rows.of[ends]) & (unknown[starts] == unknown[ends])] for at in (ends, starts)
-        )
-        changes, added = values[ends] - values[starts], sums[ends] - sums[starts]
-        near = digits[0] + length * digits[1] / 2
-        if len(ends) < FEWEST_SPANS:
+        whole = (rows.of[starts] == rows.of[ends]) & known[starts] & (unknown[starts] == unknown[ends])
+        changes, added = (numbers[ends[whole]] - numbers[starts[whole]] for numbers in (values, sums))
+        if len(added) < FEWEST_SPANS:
             return False
-        # Rounding has to leave something to tell, and what a sum begins with again is none of it.
-        if changes.std() > CLEARLY * near / 2:
+        near = digits[0] + length * digits[1] / 2
+        # Most sums have to differ, not only those of a few rows.
+        if np.ptp(np.quantile(added, (0.1, 0.9))) > CLEARLY * near:
             return bool(np.mean(np.abs(changes - added) <= near) >= RESETS)
     return False
 
