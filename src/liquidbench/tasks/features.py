@@ -424,6 +424,9 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
             continue
+        # Identifiers that floats do not keep are no amounts.
+        if (draft.frame[name].cast(pl.Float64).abs().min() or 0) > 2**53:  # pyright: ignore[reportOperatorIssue]
+            continue
         sentinels = columns.sentinels(draft.frame[name], codes)
         for sentinel in sentinels:
             if not columns.is_often_missing(sentinel.value) and _is_of_one_group(draft, name, sentinel.value):

@@ -1,11 +1,11 @@
 """Features that tell the target of a user's table too well to be true.
 
-A leak may stand in the row of the target or in one before, be a copy in other units or on another scale, or be told by
-several columns together, as a total is by its parts.
+A leak may stand in the row of the target or in one before, be a copy in other units or on another scale, or be what the
+target adds up to.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CATEGORIES, MOST_
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.task import Recording
-from liquidbench.wording import counted, listed
+from liquidbench.wording import listed
 
 LEAK = 0.999
 """Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
@@ -37,6 +37,10 @@ PERIODS = 4 * AHEAD
 """Rows up to which the target is looked at as its own past."""
 CONCORDANT = 0.99
 """Share of the steps in which a copy on another scale goes the target's way."""
+SPANS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Rows over which targets are added up, until their sums differ by more than the rounding of what adds them up."""
+FEWEST_SPANS = 20
+"""Spans of so many rows in which they are, by no accident."""
 RESETS = 0.9
 """Share of the rows in which a sum goes on from the row before."""
 UP_TO_DIGITS = 0.95
@@ -51,21 +55,18 @@ COVERED = 0.5
 """Share of a class from which on it is told by values that go with no other class."""
 MOST_COMPARED = 20
 """Columns of which each is compared with each, in search of two of which one is larger for one class."""
-PART = 0.01
-"""Share of the target's deviation from which on a column is a part of it."""
-COARSE = 0.05
-"""Half of what a last digit counts, in deviations of the target, up to which its rounding leaves something to tell."""
 ROWS_PER_COLUMN = 10
 """Rows for each column without which several together tell any target."""
-MOST_COLUMNS = 100
-"""Columns among which parts of the target are looked for."""
 MOST_ROWS = 10_000
 """Rows, the first ones, in which all but copies in the same row are looked for."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows, in the order of recordings and times: of each its recording, values and target, and what is known."""
+    """All rows, in the order of recordings and times: of each its recording, values and target, and what is known.
+
+    Numbers that may mean that there is no value count as missing, as all columns of a station that is off share them.
+    """
 
     of: NDArray[np.int64]
     times: NDArray[Any]
@@ -120,8 +121,6 @@ def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterato
         if source not in found and source != meaning.target and (how := _tells_row(meaning, first, column, past)):
             found.add(source)
             yield f"leak suspect: {source!r} {how}; {way}"
-    if meaning.kind == "regression":
-        yield from _parts(meaning, first, found, past)
 
 
 def all_rows(meaning: Meaning, recordings: list[Recording]) -> Rows:
@@ -133,11 +132,17 @@ def all_rows(meaning: Meaning, recordings: list[Recording]) -> Rows:
     else:
         targets = np.concatenate([np.ravel(recording.targets) for recording in recordings])
         known = np.concatenate([recording.target_mask for recording in recordings])  # pyright: ignore
+    values = np.concatenate([recording.values for recording in recordings])
+    observed = np.concatenate([recording.observed for recording in recordings])
+    if meaning.classes is None:
+        for place, source in enumerate(meaning.sources):
+            observed[:, place] &= ~np.isin(values[:, place], meaning.sentinels.get(source, []))
+        known &= ~np.isin(np.ravel(targets), meaning.sentinels.get(meaning.target, []))
     return Rows(
         of=np.repeat(np.arange(len(recordings)), lengths),
         times=np.concatenate([recording.times for recording in recordings]),
-        values=np.concatenate([recording.values for recording in recordings]),
-        observed=np.concatenate([recording.observed for recording in recordings]),
+        values=values,
+        observed=observed,
         targets=targets,
         known=known,
     )
@@ -227,7 +232,7 @@ def _tells_row(meaning: Meaning, rows: Rows, column: int, past: float) -> str | 
         there = both & np.isfinite(change)
         if is_clear(correlation(change[there], rows.targets[1:][there]), max(here, past)):
             return f"tells {meaning.target!r}, which is {how} from the row before"
-    if _adds_up(changes[both], rows.targets[1:][both]):
+    if _adds_up(changes[both], rows.targets[1:][both]) or _adds_up_but_for_rounding(rows, column):
         return f"adds up {meaning.target!r}, which is its change from the row before"
     both = steps & rows.known[1:] & rows.known[:-1]
     ways = np.sign(changes[both]), np.sign(np.diff(rows.targets)[both])
@@ -267,6 +272,28 @@ def _adds_up(changes: NDArray[Any], targets: NDArray[Any]) -> bool:
     equal = np.isclose(changes, targets, rtol=1e-6, atol=near)
     several = len(np.unique(targets[equal & (targets != 0)])) >= ROWS_PER_COLUMN
     return several and bool(equal.mean() >= RESETS and equal[targets != 0].mean() >= RESETS)
+
+
+def _adds_up_but_for_rounding(rows: Rows, column: int) -> bool:
+    """Whether the targets of several rows are the change of a sum over these, of which the last digit is coarse."""
+    values, known = rows.values[:, column], rows.observed[:, column] & rows.known
+    digits = last_digit(values[known]), last_digit(rows.targets[known])
+    if not digits[0] > digits[1]:
+        return False
+    sums = np.cumsum(np.where(known, rows.targets, 0.0))
+    unknown = np.cumsum(~known)
+    for length in SPANS:
+        ends = np.arange(length, len(values), length)
+        starts = ends - length
+        whole = (rows.of[starts] == rows.of[ends]) & known[starts] & (unknown[starts] == unknown[ends])
+        changes, added = (numbers[ends[whole]] - numbers[starts[whole]] for numbers in (values, sums))
+        if len(added) < FEWEST_SPANS:
+            return False
+        near = digits[0] + length * digits[1] / 2
+        # Most sums have to differ, not only those of a few rows.
+        if np.ptp(np.quantile(added, (0.1, 0.9))) > CLEARLY * near:
+            return bool(np.mean(np.abs(changes - added) <= near) >= RESETS)
+    return False
 
 
 def _is_in_steps(values: NDArray[Any], targets: NDArray[Any]) -> bool:
@@ -389,81 +416,6 @@ def _compared(meaning: Meaning, rows: Rows, found: set[str]) -> Iterator[str]:
                 "prediction is made, leave one out (features: in a study)"
             )
             return
-
-
-def _parts(meaning: Meaning, rows: Rows, found: set[str], past: float) -> Iterator[str]:
-    """Columns of which the target is a sum or a difference, or a product or a quotient."""
-    numbers = [
-        place
-        for place, source in enumerate(meaning.sources)
-        if source not in found
-        and source not in meaning.presence
-        and meaning.frame[source].dtype.is_numeric()
-        and 2 * rows.observed[:, place].sum() >= len(rows.of)
-    ]
-    table, names = rows.values[:, numbers], [meaning.sources[place] for place in numbers]
-    there = rows.known & rows.observed[:, numbers].all(axis=1)
-    if meaning.time is not None and meaning.frame[meaning.time].dtype.is_numeric():
-        table, names = np.column_stack([table, rows.times]), [*names, meaning.time]
-    table, targets = table[there], np.ravel(rows.targets)[there].astype(np.float64)
-    if not len(targets):
-        return
-    digit = 0.5 * last_digit(targets)
-    above = np.flatnonzero((table > 0).all(axis=0)) if (targets > 0).all() else np.zeros(0, dtype=np.int64)
-    every = np.arange(table.shape[1])
-    ways: list[tuple[str, NDArray[Any], Callable[[Any], Any], Any]] = [
-        ("a sum or a difference", every, np.positive, digit)
-    ]
-    if len(above):
-        ways.append(("a product or a quotient", above, np.log, digit / targets))
-    if (targets >= 0).all():
-        ways.append(("the root of a sum of squares", every, np.square, 2 * digit * targets))
-    for how, places, scale, near in ways:
-        parts = _sum_of(scale(table[:, places]), scale(targets), past, near)
-        if parts is None:
-            continue
-        of = [names[places[part]] for part in parts]
-        found.update(of)
-        yield (
-            f"leak suspect: {counted(len(of), 'column')} together ({listed(of)}) tell {meaning.target!r} almost "
-            f"exactly, as {how} of them; if they are not known when the prediction is made, leave one out "
-            "(features: in a study)"
-        )
-        return
-
-
-def _sum_of(
-    table: NDArray[np.float64], targets: NDArray[np.float64], past: float, near: float | NDArray[np.float64]
-) -> list[int] | None:
-    """The columns, at least two, of which the targets are a weighted sum; None where there are none.
-
-    Args:
-        table: the columns.
-        targets: what they may give.
-        past: how well the target's own past tells it.
-        near: how far targets may be off, as they were rounded.
-    """
-    spread = np.ptp(table, axis=0) > 0 if len(table) else np.zeros(table.shape[1], dtype=bool)
-    usable = np.flatnonzero(spread)[:MOST_COLUMNS]
-    if len(usable) < 2 or len(targets) < ROWS_PER_COLUMN * (len(usable) + 1) or np.ptp(targets) == 0:
-        return None
-    columns = table[:, usable]
-    columns, aim = (columns - columns.mean(axis=0)) / columns.std(axis=0), (targets - targets.mean()) / targets.std()
-    parts = np.flatnonzero(np.abs(np.linalg.lstsq(columns, aim)[0]) >= PART)
-    if len(parts) < 2:
-        return None
-    weights = np.linalg.lstsq(columns[:, parts], aim)[0]
-    sums = columns[:, parts] @ weights
-    strength = correlation(sums, aim)
-    # Of targets of few digits none is told exactly, but almost all up to these.
-    off = np.abs(sums - aim) * targets.std()
-    rounded = bool(np.mean(near) < COARSE * targets.std() and np.mean(off <= 1.5 * near) >= UP_TO_DIGITS)
-    parts = usable[parts]
-    # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
-    plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART
-    if not (strength > TOGETHER or rounded) or not (plain.all() or is_clear(strength, past)):
-        return None
-    return [int(part) for part in parts]
 
 
 def _pairs_off(values: NDArray[Any], classes: NDArray[np.int64]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, derived, features, filled, leaks, repeats, units, wild, words
+from liquidbench.tasks import dates, derived, features, filled, formulas, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
@@ -78,6 +78,7 @@ def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """Features that tell the target or know what comes later, each named once."""
     found: set[str] = set()
     yield from leaks.suspects(meaning, sequences, found)
+    yield from formulas.suspects(meaning, sequences, found)
     yield from derived.suspects(meaning, sequences, found)
 
 
