@@ -39,6 +39,10 @@ MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 MOST_TOGETHER = 6
 """Columns of which any two together may tell recordings apart."""
+NEARLY = 0.1
+"""Share of the variance of a target up to which it varies among rows of one sample, which was measured again."""
+CHANCE = 1e-3
+"""Chance that rows of one label all have one target, up to which it is no accident."""
 BY_CHANCE = 5
 """Times that numbers dealt at random would come again, from which on it is no accident that none does."""
 REGULAR = 0.85
@@ -179,7 +183,12 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             short = [name for name in named if not words.is_within(name) and in_blocks(frame, (name,), SHORT)]
             short = [name for name in short if _visits(frame, name, target, time)]
             if (finest := _finest(frame, short)) is None:
-                return Grouping()
+                again = [name for name in measured_again(frame, target, time) if _names(name)]
+                if not again:
+                    return Grouping()
+                sample = min(again, key=lambda name: count(frame, (name,)))
+                reason = "rows with one value of it have the same target, as measurements of one sample have"
+                return _coarsest(frame, target, sample, [name for name in named if name != sample], reason)
             reason = "named like an identifier, and another column numbers the rows of each of its values"
             return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
         # Numbers that begin again in each of another, as those of subjects at each site or of trials of each subject.
@@ -222,6 +231,64 @@ def _whose_turn(
             if several and runs(frame, (visit, who)) == both:
                 return _cut((who, visit), f"each {who!r} has rows in several blocks of {visit!r}")
     return None
+
+
+def _names(name: str) -> bool:
+    """Whether a column is by its name one of what was measured, or of rows such as samples."""
+    return words.is_named(name) or words.names_rows(name)
+
+
+def measured_again(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of which rows with one value are measurements of one sample, by their target.
+
+    Two of three speak for a label: that it is text, that it is named like one, and that it has few rows. Numbers that
+    count, and what is known of a sample, such as its grade, label none.
+    """
+    found = []
+    for name in may_identify(frame, target, time):
+        column, values = frame[name], count(frame, (name,))
+        signs = (column.dtype == pl.String, _names(name), FEWEST_ROWS * values >= frame.height)
+        labels = may_label(column) and not (is_fold(column) or is_part_of_split(column))
+        if 2 * values <= frame.height and sum(signs) > 1 and labels and are_again(frame, column, target, time):
+            found.append(name)
+    return found
+
+
+def may_label(column: pl.Series) -> bool:
+    """Whether a column may hold labels of samples: text that is no amounts, or numbers under a name that says so."""
+    name = column.name
+    if words.is_trait(name) or words.counts_within(name):
+        return False
+    if column.dtype != pl.String or _names(name):
+        amounts = r"^\s*\W?\d+[.,]\d+\s*\D*$"
+        return _names(name) and (column.dtype != pl.String or bool(column.str.contains(amounts).mean() < 1 / 2))  # pyright: ignore
+    words_in = column.str.contains(r"[^\W\d]") & ~column.str.contains(r"^\s*\W?\d+(?:[.,]\d+)*\s*\D*$")
+    return bool(words_in.mean() > 1 / 2)  # pyright: ignore[reportOptionalOperand]
+
+
+def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | None) -> bool:
+    """Whether rows with one label have one target, or nearly one amount, by no accident.
+
+    Rows that follow one another may have it as it changes slowly. There, only the same target of labels that are named
+    like those of samples, in a table without times, says so.
+    """
+    rows = pl.DataFrame({"label": labels, "y": frame[target]})
+    rows = (rows if time is None else rows[frame[time].arg_sort()]).drop_nulls()
+    values = rows["label"].n_unique()
+    again = rows.height - values
+    if values < FEWEST or again < 2 * FEWEST_ROWS:
+        return False
+    scattered = 2 * (runs(rows, ("label",)) - values) >= again
+    if not (scattered or (time is None and _names(labels.name))) or not _splits(rows, "y", "label"):
+        return False
+    if nested(rows, "y", ("label",)):
+        shares = rows["y"].unique_counts().to_numpy() / rows.height
+        return float((shares**2).sum()) ** again <= CHANCE
+    if not scattered or not _are_amounts(rows["y"]):
+        return False
+    amounts = rows["y"].cast(pl.Float64)
+    off = rows.select(pl.col("y") - pl.mean("y").over("label")).to_series()
+    return float((off**2).sum()) / again <= NEARLY * float(amounts.var() or 0)  # pyright: ignore[reportArgumentType]
 
 
 def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], target: str, time: str | None) -> str:
@@ -724,6 +791,26 @@ _LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0
 """Cyrillic letters that look like Latin ones."""
 
 
+def parted(frame: pl.DataFrame, key: tuple[str, ...]) -> list[str]:
+    """Columns of a key, after its first, whose every value has several of the first and so is in several parts.
+
+    They say who or what was measured, where the first has its recordings by name; or each stands together in the
+    table, and the first is numbered anew in it. Conditions under which subjects come again do not stand so.
+    """
+    first = key[0]
+
+    def is_parted(name: str) -> bool:
+        each = frame.group_by(name).agg(values=pl.col(first).n_unique(), least=pl.col(first).min())
+        if words.is_within(name) or words.names_whom(first) or (each["values"] < 2).any():
+            return False
+        if words.is_within(first):
+            return words.names_whom(name)
+        anew = frame[first].dtype.is_integer() and each["least"].is_in([0, 1]).all()
+        return bool(anew) and come_in_blocks(frame, name) and not come_in_blocks(frame, first)
+
+    return [name for name in key[1:] if is_parted(name)]
+
+
 def twins(column: pl.Series) -> list[tuple[str, str]]:
     """Values of a column of text that differ only in case, blanks, hyphens, or how the same number is written."""
     first: dict[str, str] = {}
@@ -757,9 +844,11 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     """Columns of which one value holds several groups of the key's first column, from the coarsest on.
 
     They are named like identifiers, or hold names of at least `FEWEST` things that several groups share, such as
-    hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none.
+    hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none, nor are
+    few words that come again among the groups, such as kinds of contracts.
     """
     groups = count(frame, key[:1])
+    firsts = frame.filter(frame[key[0]].is_first_distinct()) if key else frame
 
     def may_hold(name: str, values: int) -> bool:
         column = frame[name]
@@ -769,7 +858,9 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
             return True
         if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
             return False
-        return column.dtype == pl.String or (_is_numbering(column) and come_in_blocks(frame, name))
+        if column.dtype == pl.String:
+            return values > MOST_CLASSES or come_in_blocks(firsts, name)
+        return _is_numbering(column) and come_in_blocks(frame, name)
 
     found = [
         name
@@ -935,6 +1026,9 @@ def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
         return False
     if not known.height or known[target].n_unique() > known.height / 10 or not nested(known, target, (name,)):
         return True
-    column = known[target]
-    numbers = column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
-    return numbers or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST
+    return _are_amounts(known[target]) or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST
+
+
+def _are_amounts(column: pl.Series) -> bool:
+    """Whether a target's values are numbers that are no classes."""
+    return column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
