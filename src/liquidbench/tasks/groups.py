@@ -183,11 +183,13 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             short = [name for name in named if not words.is_within(name) and in_blocks(frame, (name,), SHORT)]
             short = [name for name in short if _visits(frame, name, target, time)]
             if (finest := _finest(frame, short)) is None:
-                again = [name for name in measured_again(frame, target, time) if _names(name)]
+                again = [name for name in measured_again(frame, target, time) if _names_what(name)]
                 if not again:
                     return Grouping()
                 sample = min(again, key=lambda name: count(frame, (name,)))
-                reason = "rows with one value of it have the same target, as measurements of one sample have"
+                reason = (
+                    "rows with one value of it have the same target, or nearly so, as measurements of one sample have"
+                )
                 return _coarsest(frame, target, sample, [name for name in named if name != sample], reason)
             reason = "named like an identifier, and another column numbers the rows of each of its values"
             return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
@@ -233,9 +235,9 @@ def _whose_turn(
     return None
 
 
-def _names(name: str) -> bool:
-    """Whether a column is by its name one of what was measured, or of rows such as samples."""
-    return words.is_named(name) or words.names_rows(name)
+def _names_what(name: str) -> bool:
+    """Whether a column is by its name one of who or what was measured, or of rows such as samples."""
+    return words.is_named(name) or words.names_rows(name) or words.names_samples(name)
 
 
 def measured_again(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -247,7 +249,7 @@ def measured_again(frame: pl.DataFrame, target: str, time: str | None) -> list[s
     found = []
     for name in may_identify(frame, target, time):
         column, values = frame[name], count(frame, (name,))
-        signs = (column.dtype == pl.String, _names(name), FEWEST_ROWS * values >= frame.height)
+        signs = (column.dtype == pl.String, _names_what(name), FEWEST_ROWS * values >= frame.height)
         labels = may_label(column) and not (is_fold(column) or is_part_of_split(column))
         if 2 * values <= frame.height and sum(signs) > 1 and labels and are_again(frame, column, target, time):
             found.append(name)
@@ -255,15 +257,20 @@ def measured_again(frame: pl.DataFrame, target: str, time: str | None) -> list[s
 
 
 def may_label(column: pl.Series) -> bool:
-    """Whether a column may hold labels of samples: text that is no amounts, or numbers under a name that says so."""
+    """Whether a column may hold labels of samples: text that is no amounts, or numbers under a name that says so.
+
+    Numbers that count from row to row, as those of frames do, are labels only of what is named like samples.
+    """
     name = column.name
-    if words.is_trait(name) or words.counts_within(name):
+    named = _names_what(name)
+    if words.is_trait(name) or words.counts_within(name) or words.counts_samples(name):
         return False
-    if column.dtype != pl.String or _names(name):
-        amounts = r"^\s*\W?\d+[.,]\d+\s*\D*$"
-        return _names(name) and (column.dtype != pl.String or bool(column.str.contains(amounts).mean() < 1 / 2))  # pyright: ignore
-    words_in = column.str.contains(r"[^\W\d]") & ~column.str.contains(r"^\s*\W?\d+(?:[.,]\d+)*\s*\D*$")
-    return bool(words_in.mean() > 1 / 2)  # pyright: ignore[reportOptionalOperand]
+    if column.dtype != pl.String:
+        counts = np.mean(np.diff(column.drop_nulls().cast(pl.Float64).to_numpy()) == 1) >= 1 / 2
+        return named and (words.names_samples(name) or not counts)
+    known = column.drop_nulls()
+    amounts = known.str.contains(r"^\s*\W?\d+[.,]\d+\s*\D*$" if named else r"^\s*\W?\d+(?:[.,]\d+)*\s*\D*$")
+    return bool((~amounts & (known.str.contains(r"[^\W\d]") | named)).mean() > 1 / 2)  # pyright: ignore
 
 
 def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | None) -> bool:
@@ -279,7 +286,7 @@ def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | N
     if values < FEWEST or again < 2 * FEWEST_ROWS:
         return False
     scattered = 2 * (runs(rows, ("label",)) - values) >= again
-    if not (scattered or (time is None and _names(labels.name))) or not _splits(rows, "y", "label"):
+    if not (scattered or (time is None and _names_what(labels.name))) or not _splits(rows, "y", "label"):
         return False
     if nested(rows, "y", ("label",)):
         shares = rows["y"].unique_counts().to_numpy() / rows.height
@@ -748,7 +755,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         elif name not in (*found, *key, *changing, target, time) and _names_numbers(frame[name]):
             found[name] = "holds numbers of what its name says, which are no amounts"
         elif name not in (*found, *key, target, time) and words.names_rows(name) and _is_of_rows(frame[name]):
-            found[name] = "is named like a number of rows, and has another value in almost each of them"
+            found[name] = "is named like what tells rows apart, and has another value in almost each of them"
     return found
 
 
@@ -787,10 +794,6 @@ def may_be_id(column: pl.Series) -> bool:
     return column.dtype == pl.String or column.dtype.is_numeric()
 
 
-_LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425", "ABEKMHOPCTYX")
-"""Cyrillic letters that look like Latin ones."""
-
-
 def parted(frame: pl.DataFrame, key: tuple[str, ...]) -> list[str]:
     """Columns of a key, after its first, whose every value has several of the first and so is in several parts.
 
@@ -803,12 +806,16 @@ def parted(frame: pl.DataFrame, key: tuple[str, ...]) -> list[str]:
         each = frame.group_by(name).agg(values=pl.col(first).n_unique(), least=pl.col(first).min())
         if words.is_within(name) or words.names_whom(first) or (each["values"] < 2).any():
             return False
-        if words.is_within(first):
-            return words.names_whom(name)
+        if words.is_within(first) and words.names_whom(name):
+            return True
         anew = frame[first].dtype.is_integer() and each["least"].is_in([0, 1]).all()
         return bool(anew) and come_in_blocks(frame, name) and not come_in_blocks(frame, first)
 
     return [name for name in key[1:] if is_parted(name)]
+
+
+_LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425", "ABEKMHOPCTYX")
+"""Cyrillic letters that look like Latin ones."""
 
 
 def twins(column: pl.Series) -> list[tuple[str, str]]:
@@ -845,7 +852,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
 
     They are named like identifiers, or hold names of at least `FEWEST` things that several groups share, such as
     hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none, nor are
-    few words that come again among the groups, such as kinds of contracts.
+    few words without a number that come again among the groups, such as kinds of contracts.
     """
     groups = count(frame, key[:1])
     firsts = frame.filter(frame[key[0]].is_first_distinct()) if key else frame
@@ -859,7 +866,8 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
         if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
             return False
         if column.dtype == pl.String:
-            return values > MOST_CLASSES or come_in_blocks(firsts, name)
+            numbered = column.drop_nulls().str.contains(r"[^\W\d][\W_]*\d+$").all()
+            return numbered or values > MOST_CLASSES or come_in_blocks(firsts, name)
         return _is_numbering(column) and come_in_blocks(frame, name)
 
     found = [

@@ -438,7 +438,7 @@ def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> dict[
 
 
 def _goes_with_time(frame: pl.DataFrame, name: str, key: tuple[str, ...], time: str | None) -> bool:
-    """Whether numbers go on with the time at one pace in all groups, as days since something do: no group has others'."""
+    """Whether numbers go on with the time at one pace in all groups, as days since something do."""
     if time is None:
         return False
     order = np.lexsort((dates.seconds(frame[time]), groups.codes(frame, key)))

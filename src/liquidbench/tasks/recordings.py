@@ -154,7 +154,8 @@ def _suspect_one_row_each(draft: Draft) -> None:
     cells = draft.file.frame
     for name in cells.columns:
         one_each = cells[name].n_unique() == cells.height and not cells[name].dtype.is_float()
-        if name != draft.target and words.names_whom(name) and one_each:
+        told = any(repr(name) in warning for warning in draft.warnings)
+        if name != draft.target and words.names_whom(name) and one_each and not told:
             draft.warnings.append(
                 f"each row has its own {name!r}, and nothing says when it was measured: if these are different ones, "
                 "measured once each, their order means nothing, and networks that read series have none to learn from"
@@ -168,7 +169,10 @@ def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:
 
 def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     """Warn of several recordings that are read as one, by these columns."""
+    # Rows of one round of those that were written together are no recording.
+    turns = hidden_groups.interleaved(frame, draft.target, draft.time)
     restarting = hidden_groups.restarting(frame, draft.target, draft.time)
+    restarting = {name: counter for name, counter in restarting.items() if counter not in turns}
     for name in hidden_groups.recurring(frame, draft.target, draft.time):
         if name in restarting.values():
             continue
@@ -195,8 +199,6 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     # Traits of several subjects do not name them.
     if together and len(set(blocks).intersection(together[0])) > 1:
         blocks = [name for name in blocks if name not in together[0]]
-    # What has one row of each of those that were written together is a round of them.
-    turns = hidden_groups.interleaved(frame, draft.target, draft.time)
     blocks = [name for name in blocks if not any(frame.select(name, turn).is_unique().all() for turn in turns)]
     for name in blocks:
         draft.warnings.append(
