@@ -139,7 +139,7 @@ def _suspect_parted(draft: Draft) -> None:
         way = (
             f"--group {keys} keeps them apart"
             if values >= groups.FEWEST
-            else f"its {values} values are too few to split by, and rows of one alone say how well it works for that"
+            else f"its {values} values are too few to split by, so that no score tells of another one"
         )
         draft.warnings.append(
             f"the split is by {draft.group!r}, of which each {name!r} has several, so that the same {name!r} is in "
