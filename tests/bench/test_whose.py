@@ -347,19 +347,15 @@ def test_names_of_what_is_measured_each_day_are_no_part_of_the_time(plan, name):
     assert "may be a part" not in str(refused.value) and f"--group ('{name}' would do)" in str(refused.value)
 
 
-@pytest.mark.parametrize("names", [("Block", "Plot", "N_rate"), ("tray", "pos in tray", "light")])
+@pytest.mark.parametrize("names", [("Block", "Plot", "N_rate"), ("tray", "light", "pos in tray")])
 def test_what_was_done_to_each_plot_of_a_block_tells_no_recordings(plan, names):
     block, plot, week = (part.ravel() for part in np.meshgrid(range(4), range(6), range(9), indexing="ij"))
-    done = [20 * ((5 * one + 2 * of + one * of) % 6) for of, one in zip(block, plot, strict=True)]
-    columns = {
-        names[0]: block + 1,
-        names[1]: plot + 1,
-        names[2]: done,
-        "Date": [f"2023-05-{1 + one:02d}" for one in week],
-    }
+    content = {"Block": block + 1, "Plot": plot + 1, "N_rate": 20 * ((5 * plot + block) % 6)}
+    content |= {"tray": block + 1, "pos in tray": plot + 1, "light": content["N_rate"]}
     with pytest.raises(ValueError, match="repeat the time") as refused:
-        plan(columns)
-    assert names[2] not in str(refused.value)
+        plan({**{name: content[name] for name in names}, "Date": [f"2023-05-{1 + one:02d}" for one in week]})
+    number = next(name for name in names if name[0] in "Pp")
+    assert f"--group ('{names[0]},{number}' would do)" in str(refused.value)
 
 
 @pytest.mark.parametrize("lacking", [0, 20])

@@ -17,6 +17,8 @@ _ENDING = r"\.[^\W\d_]\w{0,4}"
 _BEHIND = r"[\W_]+\w.*|(?<=\d)[^\W\d_]{3,}\d*"
 """What may stand behind a name in that of a copy of it."""
 _FEWEST = 3
+_MOST_NAMES = 10_000
+"""Names that are looked at: the first in order."""
 _MOST_KINDS = 12
 """Different ends that names of copies have, at most."""
 _ALIKE = 0.9
@@ -70,7 +72,7 @@ def shared_parts(column: pl.Series) -> Iterator[Shared]:
 
 
 def _shared(column: pl.Series, several: bool) -> Iterator[Shared]:
-    names = column.drop_nulls().cast(pl.String).unique().sort().to_list()
+    names = column.drop_nulls().cast(pl.String).unique().sort().head(_MOST_NAMES).to_list()
     if len(names) <= _FEWEST:
         return
     if copied := _of_copies(names):

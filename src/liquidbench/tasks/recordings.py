@@ -101,13 +101,20 @@ def _choose(draft: Draft) -> tuple[str, ...]:
 def _proposed(draft: Draft, in_file: pl.DataFrame, found: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Of columns that together tell recordings apart, those to propose, in an order in which a split can use them.
 
-    Of some that tell the same apart it is those of which one stands together in the file: what was done to each plot of
-    a block tells it from others, as its number in the block does.
+    Of some that tell the same apart it is those of which one stands together in the file and the other goes up within
+    it: what was done to each plot of a block tells it from others, as its number in the block does.
     """
     found = [names for names in found if draft.key or not _any_of_clock(draft, names)]
     stand = {name: groups.come_in_blocks(in_file, name) for name in {name for names in found for name in names}}
+
+    def disorder(names: tuple[str, ...]) -> tuple[bool, int]:
+        ordered = in_file.select(pl.col(sorted(names, key=lambda name: not stand[name])).rank("dense").cast(pl.Int64))
+        same = pl.all_horizontal(pl.nth(range(len(names) - 1)).diff() == 0)
+        back = ordered.select((same & (pl.last().diff() < 0)).sum()).item()
+        return not any(stand[name] for name in names), back
+
     first: dict[bytes, tuple[str, ...]] = {}
-    for names in sorted(found, key=lambda names: not any(stand[name] for name in names)):
+    for names in sorted(found, key=disorder):
         first.setdefault(groups.codes(in_file, names).tobytes(), names)
 
     def place(name: str) -> tuple[bool, bool]:
@@ -787,7 +794,13 @@ def _merge_repeated_rows(draft: Draft) -> None:
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]
         pairs = [pair for pair in pairs if all(map(words.is_named, pair)) or same.mean() > FEW_REPEATS]
-        pairs = [pair for pair in pairs if set(draft.key) <= set(pair) and not set(alone) & set(pair)]
+        # Beside what does alone, only what is named like an identifier may tell more.
+        rest = [[name for name in pair if name not in alone] for pair in pairs]
+        pairs = [
+            pair
+            for pair, others in zip(pairs, rest, strict=True)
+            if set(draft.key) <= set(pair) and (len(others) == len(pair) or all(map(words.is_named, others)))
+        ]
         names = [*alone, *map(",".join, pairs)]
         names = [name for name in names if not any(map(words.counts_within, name.split(",")))]
         hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
