@@ -356,6 +356,12 @@ def test_what_was_done_to_each_plot_of_a_block_tells_no_recordings(plan, names):
         plan({**{name: content[name] for name in names}, "Date": [f"2023-05-{1 + one:02d}" for one in week]})
     number = next(name for name in names if name[0] in "Pp")
     assert f"--group ('{names[0]},{number}' would do)" in str(refused.value)
+    frame = pl.DataFrame(content)
+    assert groups.numbered_by(frame, ("Plot", "N_rate"), "y", None) == "Block"
+    assert groups.numbered_by(frame.drop("tray"), ("Block", "Plot"), "y", None) is None
+    # Subjects who come again in each phase, under another condition.
+    phases = frame.select(phase=pl.col("Block"), who=pl.col("Plot"), condition=pl.col("Block") * 7 % 4)
+    assert groups.numbered_by(phases, ("who", "condition"), "y", None) is None
 
 
 @pytest.mark.parametrize("lacking", [0, 20])

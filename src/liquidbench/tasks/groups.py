@@ -814,6 +814,20 @@ def parted(frame: pl.DataFrame, key: tuple[str, ...]) -> list[str]:
     return [name for name in key[1:] if is_parted(name)]
 
 
+def numbered_by(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> str | None:
+    """A column that with the key's first tells the same recordings apart as the whole key, and numbers the first anew.
+
+    A plot is told by its block and number; by its number and what was done to it only as no two were treated alike.
+    """
+    if len(key) < 2 or come_in_blocks(frame, key[0]):
+        return None
+    for name in may_identify(frame, target, time):
+        if name not in key and come_in_blocks(frame, name) and not nested(frame, name, key[1:]):
+            if np.array_equal(codes(frame, (name, key[0])), codes(frame, key)):
+                return name
+    return None
+
+
 _LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425", "ABEKMHOPCTYX")
 """Cyrillic letters that look like Latin ones."""
 

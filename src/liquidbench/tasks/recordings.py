@@ -35,6 +35,7 @@ def choose(draft: Draft) -> None:
     draft.key = _choose(draft)
     if draft.key:
         _suspect_parted(draft)
+        _suspect_told_by_treatment(draft)
         _suspect_laps(draft)
         if "group" not in draft.given or not _suspect_numbered_anew(draft):
             _suspect_chained(draft)
@@ -151,6 +152,18 @@ def _suspect_parted(draft: Draft) -> None:
         draft.warnings.append(
             f"the split is by {draft.group!r}, of which each {name!r} has several, so that the same {name!r} is in "
             f"training and in test; {way}"
+        )
+
+
+def _suspect_told_by_treatment(draft: Draft) -> None:
+    """Warn of a group that joins what has the same number in different blocks, and takes a treatment for a name."""
+    if outer := groups.numbered_by(draft.frame, draft.key, draft.target, draft.time):
+        first, *others = draft.key
+        rest = " and ".join(map(repr, others))
+        draft.warnings.append(
+            f"{outer!r} and {first!r} tell the same recordings apart as {first!r} and {rest}, and {first!r} begins "
+            f"again with each {outer!r}: if {rest} says what was done to them, --group "
+            f"{shlex.quote(f'{outer},{first}')} keeps it among the features"
         )
 
 
