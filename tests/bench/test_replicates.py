@@ -118,6 +118,7 @@ def clean(case):
         "one row each": ("sample_id", [f"A{row:04d}" for row in rows], target),
         "names of a part": ("sample_id", [f"A{row // 10:03d}_{row % 10}" for row in rows], target),
         "names in the order of a slow target": ("path", [f"s{row // 10:03d}/{row % 10}" for row in rows], slow),
+        "one far amount": ("town", [*(f"{one}ville" for one in some[1:]), "Ys"], np.append(target[1:], 1e6)),
         "streets": (
             "address",
             [f"{'Oak Elm Main'.split()[one % 3]} Street {row}" for row, one in enumerate(some)],
@@ -132,7 +133,7 @@ def clean(case):
     [
         "towns", "towns that differ", "phases of a slow target", "amounts as text", "pressures", "categories",
         "copies of classes", "models", "rare classes", "cycles of one course", "frames of films", "one row each",
-        "names of a part", "names in the order of a slow target", "streets",
+        "names of a part", "names in the order of a slow target", "one far amount", "streets",
     ],
 )  # fmt: skip
 def test_what_was_measured_once_is_none(case, time, warnings):

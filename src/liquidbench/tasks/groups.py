@@ -293,9 +293,10 @@ def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | N
         return float((shares**2).sum()) ** again <= CHANCE
     if not scattered or not _are_amounts(rows["y"]):
         return False
-    amounts = rows["y"].cast(pl.Float64)
-    off = rows.select(pl.col("y") - pl.mean("y").over("label")).to_series()
-    return float((off**2).sum()) / again <= NEARLY * float(amounts.var() or 0)  # pyright: ignore[reportArgumentType]
+    # One far amount, of a label that comes once, would make all others alike.
+    amounts = rows.filter(pl.len().over("label") > 1).with_columns(pl.col("y").cast(pl.Float64))
+    off = amounts.select(pl.col("y") - pl.mean("y").over("label")).to_series()
+    return float((off**2).sum()) / again <= NEARLY * float(amounts["y"].var() or 0)  # pyright: ignore[reportArgumentType]
 
 
 def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], target: str, time: str | None) -> str:
