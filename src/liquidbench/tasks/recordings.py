@@ -109,9 +109,10 @@ def _proposed(draft: Draft, in_file: pl.DataFrame, found: list[tuple[str, ...]])
     stand = {name: groups.come_in_blocks(in_file, name) for name in {name for names in found for name in names}}
 
     def disorder(names: tuple[str, ...]) -> tuple[bool, int]:
-        ordered = in_file.select(pl.col(sorted(names, key=lambda name: not stand[name])).rank("dense").cast(pl.Int64))
-        same = pl.all_horizontal(pl.nth(range(len(names) - 1)).diff() == 0)
-        back = ordered.select((same & (pl.last().diff() < 0)).sum()).item()
+        *outer, inner = sorted(names, key=lambda name: not stand[name])
+        ranks = in_file[inner].rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+        same = np.diff(groups.codes(in_file, tuple(outer))) == 0
+        back = int((np.diff(ranks)[same] < 0).sum())
         return not any(stand[name] for name in names), back
 
     first: dict[bytes, tuple[str, ...]] = {}
