@@ -220,7 +220,7 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     # Traits of several subjects do not name them.
     if together and len(set(blocks).intersection(together[0])) > 1:
         blocks = [name for name in blocks if name not in together[0]]
-    blocks = [name for name in blocks if not any(frame.select(name, turn).is_unique().all() for turn in turns)]
+    blocks = [name for name in blocks if not any(frame.select({name, turn}).is_unique().all() for turn in turns)]
     for name in blocks:
         draft.warnings.append(
             f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
