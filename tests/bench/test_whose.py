@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from drawn import beside_noise
 
-from liquidbench.tasks import table, words
+from liquidbench.tasks import groups, hidden_groups, table, words
 
 
 @pytest.fixture
@@ -287,3 +287,120 @@ def test_hours_under_the_name_of_a_household_are_a_feature(plan):
     hours = np.random.default_rng(9).integers(0, 24, len(days))
     mapping, warnings = plan({"pid": people, "year": 1990 + days, "hh": hours})
     assert "hh" in mapping["features"] and not any("'hh'" in line for line in warnings)
+
+
+def rides(names, vehicles=2, each=9, rows=12, first=1):
+    """Rides of vehicles, numbered anew for each, whose times begin again."""
+    of, ride, row = (part.ravel() for part in np.meshgrid(range(vehicles), range(each), range(rows), indexing="ij"))
+    return {names[0]: [f"No. {'XYZVW'[one]}" for one in of], names[1]: ride + first, "t": 5 * row}
+
+
+@pytest.mark.parametrize("names", [("Kennzeichen", "Fahrt"), ("plant", "shot_no"), ("who", "nr")])
+def test_what_there_are_too_few_of_to_split_by_comes_last_in_a_proposal(plan, names):
+    columns = rides(names)
+    if names[0] == "plant":
+        mapping, warnings = plan(columns)
+        assert mapping["group"] == [*reversed(names)]
+    else:
+        with pytest.raises(ValueError, match=f"\\('{names[1]},{names[0]}' would do"):
+            plan(columns)
+        mapping, warnings = plan(columns, group=[*reversed(names)])
+    (warning,) = [line for line in warnings if "too few to split by, so that no score tells of another one" in line]
+    assert f"the same {names[0]!r} is in training and in test; its 2 values" in warning
+    with pytest.raises(ValueError, match=f"or say --group {names[1]},{names[0]}, which has each {names[0]!r} in all"):
+        plan(columns, group=[*names])
+
+
+def test_a_split_by_what_is_numbered_anew_in_each_of_another_is_told():
+    frame = pl.DataFrame(rides(("bus", "tour"), vehicles=5))
+    assert groups.parted(frame, ("tour", "bus")) == ["bus"] and groups.parted(frame, ("bus", "tour")) == []
+    sessions = pl.DataFrame(rides(("patient", "session"), vehicles=5, first=7))
+    assert groups.parted(sessions.sample(fraction=1, shuffle=True, seed=2), ("session", "patient")) == ["patient"]
+    # Subjects under several conditions, and pupils of a class who are numbered in it.
+    again = pl.DataFrame(rides(("condition", "nr"), vehicles=3)).sort("nr", maintain_order=True)
+    assert groups.parted(again, ("nr", "condition")) == [] == groups.parted(again, ("condition", "nr"))
+    pupils = pl.DataFrame(rides(("class", "pupil"), vehicles=4))
+    assert groups.parted(pupils, ("class", "pupil")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "holds"),
+    [
+        ("tariff", ["basic", "plus", "pro"], False), ("area", ["EU", "US", "APAC", "LATAM"], False),
+        ("channel", ["web", "shop", "phone"], False), ("Haus", ["Haus 1", "Haus 2", "Haus 3"], True),
+        ("hospital", ["North", "South", "East"], True), ("origin", [*"abcdefghijklmnopqrstuvwx"], True),
+    ],
+)  # fmt: skip
+def test_words_that_come_again_among_the_groups_are_what_is_known_of_them(name, values, holds):
+    who = np.repeat(np.arange(96), 5)
+    frame = pl.DataFrame({"client": who, name: [values[one * 7 % len(values)] for one in who], "y": 0.0})
+    assert groups.coarser(frame, ("client",), "y", None) == [name] * holds
+    assert groups.coarser(frame.sort(name, maintain_order=True), ("client",), "y", None) == [name]
+
+
+@pytest.mark.parametrize("name", ["Spieler", "HomeTeam", "product line"])
+def test_names_of_what_is_measured_each_day_are_no_part_of_the_time(plan, name):
+    days = [f"2023-03-{1 + row // 9:02d}" for row in range(180)]
+    half = [f"{'HDA'[row * row % 7 % 3]}" for row in range(180)]
+    with pytest.raises(ValueError, match="repeat the time") as refused:
+        plan({"Date": days, name: [f"{'ABCDEFGHI'[row % 9]}. Meier" for row in range(180)], "half": half})
+    assert "may be a part" not in str(refused.value) and f"--group ('{name}' would do)" in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [("Block", "Plot", "N_rate"), ("tray", "light", "pos in tray")])
+def test_what_was_done_to_each_plot_of_a_block_tells_no_recordings(plan, names):
+    block, plot, week = (part.ravel() for part in np.meshgrid(range(4), range(6), range(9), indexing="ij"))
+    content = {"Block": block + 1, "Plot": plot + 1, "N_rate": 20 * ((5 * plot + block) % 6)}
+    content |= {"tray": block + 1, "pos in tray": plot + 1, "light": content["N_rate"]}
+    with pytest.raises(ValueError, match="repeat the time") as refused:
+        plan({**{name: content[name] for name in names}, "Date": [f"2023-05-{1 + one:02d}" for one in week]})
+    number = next(name for name in names if name[0] in "Pp")
+    assert f"--group ('{names[0]},{number}' would do)" in str(refused.value)
+    frame = pl.DataFrame(content)
+    assert groups.numbered_by(frame, ("Plot", "N_rate"), "y", None) == "Block"
+    assert groups.numbered_by(frame.drop("tray"), ("Block", "Plot"), "y", None) is None
+    # Subjects who come again in each phase, under another condition.
+    phases = frame.select(phase=pl.col("Block"), who=pl.col("Plot"), condition=pl.col("Block") * 7 % 4)
+    assert groups.numbered_by(phases, ("who", "condition"), "y", None) is None
+
+
+@pytest.mark.parametrize("lacking", [0, 20])
+def test_rounds_of_what_was_written_together_are_no_recordings(plan, lacking):
+    rounds, tanks = (part.ravel() for part in np.meshgrid(range(40), range(9), indexing="ij"))
+    kept = np.sort(np.random.default_rng(4).permutation(360)[lacking:])
+    level = 9 * tanks + np.cumsum(np.random.default_rng(5).normal(size=360).reshape(40, 9), axis=0).ravel()
+    columns = {"t": np.arange(360), "pass": rounds + 31, "tank": [f"T{one}" for one in tanks], "level": level.round(2)}
+    _, warnings = plan({name: np.asarray(column)[kept] for name, column in columns.items()})
+    assert any("--group tank keeps them apart" in line for line in warnings)
+    assert not any("--group pass" in line for line in warnings)
+
+
+def test_days_since_something_tell_no_group():
+    herds, days = (part.ravel() for part in np.meshgrid(range(7), range(30), indexing="ij"))
+    age = days + 10 * herds
+    level = np.random.default_rng(6).normal(size=(7, 30)).round(3)
+    level[3] = level[[0, 1, 2, 4, 5, 6]].mean(axis=0)
+    frame = pl.DataFrame({"herd": [f"H{one}" for one in herds], "day": days, "age": age, "y": 0.0})
+    assert hidden_groups.totals(frame, ("herd",), "day") == {}
+    assert hidden_groups.totals(frame.with_columns(age=pl.Series(level.ravel())), ("herd",), "day")
+
+
+@pytest.mark.parametrize(("counter", "block"), [("Trial", "Block"), ("shot", "stint")])
+def test_numbers_of_trials_that_begin_again_in_each_block_are_no_meter(plan, counter, block):
+    who, of, row = (part.ravel() for part in np.meshgrid(range(8), range(2), range(40), indexing="ij"))
+    columns = {"subject": who, block: of + 1, counter: row + 1}
+    assert not any("as a meter that was reset" in line for line in plan(columns)[1])
+    meter = np.cumsum(np.random.default_rng(3).random(640).reshape(8, 2, 40), axis=2).ravel().round(2)
+    assert any("as a meter that was reset" in line for line in plan(columns | {counter: meter})[1])
+
+
+@pytest.mark.parametrize(("apart", "told"), [(3600, True), (1200, True), (None, False)])
+def test_an_hour_more_is_told_only_where_spans_hardly_vary(warnings, apart, told):
+    draws = np.random.default_rng(8)
+    spans = np.full(400, apart) if apart else draws.integers(2400, 4800, 400)
+    # A Sunday in March.
+    at = int(np.searchsorted(np.cumsum(spans), 5 * 86_400 + 1.5 * 3600))
+    spans[at] = 4780 if apart is None else apart + 3600
+    first = np.datetime64("2023-03-21T00:00:00") + np.cumsum(spans).astype("timedelta64[s]")
+    frame = beside_noise({"when": [str(one).replace("T", " ") for one in first]})
+    assert any("an hour ahead" in line for line in warnings(frame)) == told

@@ -1,6 +1,8 @@
 """Names of recordings that contain the name of whom they are of, such as ``S01_walk_2``."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
@@ -15,6 +17,8 @@ _ENDING = r"\.[^\W\d_]\w{0,4}"
 _BEHIND = r"[\W_]+\w.*|(?<=\d)[^\W\d_]{3,}\d*"
 """What may stand behind a name in that of a copy of it."""
 _FEWEST = 3
+_MOST_NAMES = 10_000
+"""Names that are looked at: the first in order."""
 _MOST_KINDS = 12
 """Different ends that names of copies have, at most."""
 _ALIKE = 0.9
@@ -53,19 +57,37 @@ def shared_part(column: pl.Series) -> Shared | None:
         >>> pl.Series(names).str.extract(shared.pattern).head(5).to_list()
         ['S00', 'S00', 'S00', 'S00', 'S01']
     """
-    names = column.drop_nulls().cast(pl.String).unique().sort().to_list()
+    return next(_shared(column, several=False), None)
+
+
+def shared_parts(column: pl.Series) -> Iterator[Shared]:
+    """Every part, and what stands before a part, that several names share, the likeliest first.
+
+    Example:
+        >>> names = [f"{field}-{plot}-{scan}" for field in "AB" for plot in range(4) for scan in range(3)]
+        >>> [pl.Series(names).str.extract(shared.pattern)[0] for shared in shared_parts(pl.Series(names))]
+        ['0', '0', 'A-0']
+    """
+    return _shared(column, several=True)
+
+
+def _shared(column: pl.Series, several: bool) -> Iterator[Shared]:
+    names = column.drop_nulls().cast(pl.String).unique().sort().head(_MOST_NAMES).to_list()
     if len(names) <= _FEWEST:
-        return None
+        return
     if copied := _of_copies(names):
-        return copied
+        yield copied
+        return
     dated = [re.search(_DATE, name) for name in names]
     split = [re.findall(_PART, name) for name in names]
     lengths = [len(parts) for parts in split]
     usual = max(set(lengths), key=lengths.count)
     if lengths.count(usual) < _ALIKE * len(names):
-        return None
+        return
     if usual == 1:
-        return _of_figures(names) or _of_initials(names)
+        if single := _of_figures(names) or _of_initials(names):
+            yield single
+        return
     kept = [(name, parts) for name, parts in zip(names, split, strict=True) if len(parts) == usual]
     places = [place for place in range(usual) if _is_shared([parts[place] for _, parts in kept])]
     if 2 * sum(map(bool, dated)) > len(names):
@@ -77,18 +99,19 @@ def shared_part(column: pl.Series) -> Shared | None:
         mixed = re.fullmatch(r"[^\W\d]+\d+", kept[0][1][place])
         return words.is_within(word) or words.is_part(word), not mixed, place
 
-    if not places:
-        return None
-    place = min(places, key=rank)
-    before = rf"(?:(?:{_PART})[\W_]*){{{place}}}" if place else ""
-    return _of(rf"^[\W_]*{before}({_PART})", names)
+    for place in sorted(places, key=rank):
+        before = rf"(?:(?:{_PART})[\W_]*){{{place}}}" if place else ""
+        yield _of(rf"^[\W_]*{before}({_PART})", names)
+    for place in range(1, usual - 1) if several else ():
+        if _is_shared([" ".join(parts[: place + 1]) for _, parts in kept]):
+            yield _of(rf"^[\W_]*((?:{_PART})(?:[\W_]*(?:{_PART})){{{place}}})", names)
 
 
 def _is_shared(values: list[str]) -> bool:
     """Whether most values of a part are those of several names; a file's ending is that of all of them."""
-    distinct = set(values)
-    shared = sum(values.count(value) > 1 for value in distinct)
-    return _FEWEST <= len(distinct) < len(values) and shared >= _SHARED * len(distinct)
+    counts = Counter(values)
+    shared = sum(count > 1 for count in counts.values())
+    return _FEWEST <= len(counts) < len(values) and shared >= _SHARED * len(counts)
 
 
 def _is_of_date(names: list[str], place: int) -> bool:
@@ -147,6 +170,7 @@ def _of_figures(names: list[str]) -> Shared | None:
 def _of(pattern: str, names: list[str]) -> Shared:
     found = [re.search(pattern, name) for name in names]
     parts = [match[1] if match else "" for match in found]
-    one = next(part for part in parts if part and parts.count(part) > 1)
+    counts = Counter(parts)
+    one = next(part for part in parts if part and counts[part] > 1)
     first, second = [name for name, part in zip(names, parts, strict=True) if part == one][:2]
     return Shared(pattern, first, second, len(names), len(set(parts)))

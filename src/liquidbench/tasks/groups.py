@@ -39,6 +39,10 @@ MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 MOST_TOGETHER = 6
 """Columns of which any two together may tell recordings apart."""
+NEARLY = 0.1
+"""Share of the variance of a target up to which it varies among rows of one sample, which was measured again."""
+CHANCE = 1e-3
+"""Chance that rows of one label all have one target, up to which it is no accident."""
 BY_CHANCE = 5
 """Times that numbers dealt at random would come again, from which on it is no accident that none does."""
 REGULAR = 0.85
@@ -179,7 +183,14 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             short = [name for name in named if not words.is_within(name) and in_blocks(frame, (name,), SHORT)]
             short = [name for name in short if _visits(frame, name, target, time)]
             if (finest := _finest(frame, short)) is None:
-                return Grouping()
+                again = [name for name in measured_again(frame, target, time) if _names_what(name)]
+                if not again:
+                    return Grouping()
+                sample = min(again, key=lambda name: count(frame, (name,)))
+                reason = (
+                    "rows with one value of it have the same target, or nearly so, as measurements of one sample have"
+                )
+                return _coarsest(frame, target, sample, [name for name in named if name != sample], reason)
             reason = "named like an identifier, and another column numbers the rows of each of its values"
             return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
         # Numbers that begin again in each of another, as those of subjects at each site or of trials of each subject.
@@ -222,6 +233,70 @@ def _whose_turn(
             if several and runs(frame, (visit, who)) == both:
                 return _cut((who, visit), f"each {who!r} has rows in several blocks of {visit!r}")
     return None
+
+
+def _names_what(name: str) -> bool:
+    """Whether a column is by its name one of who or what was measured, or of rows such as samples."""
+    return words.is_named(name) or words.names_rows(name) or words.names_samples(name)
+
+
+def measured_again(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of which rows with one value are measurements of one sample, by their target.
+
+    Two of three speak for a label: that it is text, that it is named like one, and that it has few rows. Numbers that
+    count, and what is known of a sample, such as its grade, label none.
+    """
+    found = []
+    for name in may_identify(frame, target, time):
+        column, values = frame[name], count(frame, (name,))
+        signs = (column.dtype == pl.String, _names_what(name), FEWEST_ROWS * values >= frame.height)
+        labels = may_label(column) and not (is_fold(column) or is_part_of_split(column))
+        if 2 * values <= frame.height and sum(signs) > 1 and labels and are_again(frame, column, target, time):
+            found.append(name)
+    return found
+
+
+def may_label(column: pl.Series) -> bool:
+    """Whether a column may hold labels of samples: text that is no amounts, or numbers under a name that says so.
+
+    Numbers that count from row to row, as those of frames do, are labels only of what is named like samples.
+    """
+    name = column.name
+    named = _names_what(name)
+    if words.is_trait(name) or words.counts_within(name) or words.counts_samples(name):
+        return False
+    if column.dtype != pl.String:
+        counts = np.mean(np.diff(column.drop_nulls().cast(pl.Float64).to_numpy()) == 1) >= 1 / 2
+        return named and (words.names_samples(name) or not counts)
+    known = column.drop_nulls()
+    amounts = known.str.contains(r"^\s*\W?\d+[.,]\d+\s*\D*$" if named else r"^\s*\W?\d+(?:[.,]\d+)*\s*\D*$")
+    return bool((~amounts & (known.str.contains(r"[^\W\d]") | named)).mean() > 1 / 2)  # pyright: ignore
+
+
+def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | None) -> bool:
+    """Whether rows with one label have one target, or nearly one amount, by no accident.
+
+    Rows that follow one another may have it as it changes slowly. There, only the same target of labels that are named
+    like those of samples, in a table without times, says so.
+    """
+    rows = pl.DataFrame({"label": labels, "y": frame[target]})
+    rows = (rows if time is None else rows[frame[time].arg_sort()]).drop_nulls()
+    values = rows["label"].n_unique()
+    again = rows.height - values
+    if values < FEWEST or again < 2 * FEWEST_ROWS:
+        return False
+    scattered = 2 * (runs(rows, ("label",)) - values) >= again
+    if not (scattered or (time is None and _names_what(labels.name))) or not _splits(rows, "y", "label"):
+        return False
+    if nested(rows, "y", ("label",)):
+        shares = rows["y"].unique_counts().to_numpy() / rows.height
+        return float((shares**2).sum()) ** again <= CHANCE
+    if not scattered or not _are_amounts(rows["y"]):
+        return False
+    # One far amount, of a label that comes once, would make all others alike.
+    amounts = rows.filter(pl.len().over("label") > 1).with_columns(pl.col("y").cast(pl.Float64))
+    off = amounts.select(pl.col("y") - pl.mean("y").over("label")).to_series()
+    return float((off**2).sum()) / again <= NEARLY * float(amounts["y"].var() or 0)  # pyright: ignore[reportArgumentType]
 
 
 def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], target: str, time: str | None) -> str:
@@ -681,7 +756,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         elif name not in (*found, *key, *changing, target, time) and _names_numbers(frame[name]):
             found[name] = "holds numbers of what its name says, which are no amounts"
         elif name not in (*found, *key, target, time) and words.names_rows(name) and _is_of_rows(frame[name]):
-            found[name] = "is named like a number of rows, and has another value in almost each of them"
+            found[name] = "is named like what tells rows apart, and has another value in almost each of them"
     return found
 
 
@@ -718,6 +793,40 @@ def _is_numbering(column: pl.Series) -> bool:
 def may_be_id(column: pl.Series) -> bool:
     """Whether a column is of a type that identifiers have."""
     return column.dtype == pl.String or column.dtype.is_numeric()
+
+
+def parted(frame: pl.DataFrame, key: tuple[str, ...]) -> list[str]:
+    """Columns of a key, after its first, whose every value has several of the first and so is in several parts.
+
+    They say who or what was measured, where the first has its recordings by name; or each stands together in the
+    table, and the first is numbered anew in it. Conditions under which subjects come again do not stand so.
+    """
+    first = key[0]
+
+    def is_parted(name: str) -> bool:
+        each = frame.group_by(name).agg(values=pl.col(first).n_unique(), least=pl.col(first).min())
+        if words.is_within(name) or words.names_whom(first) or (each["values"] < 2).any():
+            return False
+        if words.is_within(first) and words.names_whom(name):
+            return True
+        anew = frame[first].dtype.is_integer() and each["least"].is_in([0, 1]).all()
+        return bool(anew) and come_in_blocks(frame, name) and not come_in_blocks(frame, first)
+
+    return [name for name in key[1:] if is_parted(name)]
+
+
+def numbered_by(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> str | None:
+    """A column that with the key's first tells the same recordings apart as the whole key, and numbers the first anew.
+
+    A plot is told by its block and number; by its number and what was done to it only as no two were treated alike.
+    """
+    if len(key) < 2 or come_in_blocks(frame, key[0]):
+        return None
+    for name in may_identify(frame, target, time):
+        if name not in key and come_in_blocks(frame, name) and not nested(frame, name, key[1:]):
+            if np.array_equal(codes(frame, (name, key[0])), codes(frame, key)):
+                return name
+    return None
 
 
 _LOOK_ALIKE = str.maketrans("\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425", "ABEKMHOPCTYX")
@@ -757,9 +866,11 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     """Columns of which one value holds several groups of the key's first column, from the coarsest on.
 
     They are named like identifiers, or hold names of at least `FEWEST` things that several groups share, such as
-    hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none.
+    hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none, nor are
+    few words without a number that come again among the groups, such as kinds of contracts.
     """
     groups = count(frame, key[:1])
+    firsts = frame.filter(frame[key[0]].is_first_distinct()) if key else frame
 
     def may_hold(name: str, values: int) -> bool:
         column = frame[name]
@@ -769,7 +880,10 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
             return True
         if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
             return False
-        return column.dtype == pl.String or (_is_numbering(column) and come_in_blocks(frame, name))
+        if column.dtype == pl.String:
+            numbered = column.drop_nulls().str.contains(r"[^\W\d][\W_]*\d+$").all()
+            return numbered or values > MOST_CLASSES or come_in_blocks(firsts, name)
+        return _is_numbering(column) and come_in_blocks(frame, name)
 
     found = [
         name
@@ -935,6 +1049,9 @@ def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
         return False
     if not known.height or known[target].n_unique() > known.height / 10 or not nested(known, target, (name,)):
         return True
-    column = known[target]
-    numbers = column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
-    return numbers or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST
+    return _are_amounts(known[target]) or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST
+
+
+def _are_amounts(column: pl.Series) -> bool:
+    """Whether a target's values are numbers that are no classes."""
+    return column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))

@@ -426,6 +426,7 @@ def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> dict[
         return {}
     found: dict[str, str] = {}
     numbers = [name for name in frame.columns if name not in (*key, time) and frame[name].dtype.is_numeric()]
+    numbers = [name for name in numbers if not _goes_with_time(frame, name, key, time)]
     for name in numbers[:MOST_COLUMNS] if len(key) == 1 and time is not None else ():
         if made := _sums(frame.select(*key, time, x=pl.col(name).cast(pl.Float64)).drop_nulls(), key[0], str(time)):
             found = {value: f"is {parts} in {name!r}" for value, parts in made.items()}
@@ -434,6 +435,21 @@ def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> dict[
         named = filter(words.is_total, frame[key[0]].drop_nulls().unique().sort())
         found |= {value: "is named like a total or an average of others" for value in named if value not in found}
     return found
+
+
+def _goes_with_time(frame: pl.DataFrame, name: str, key: tuple[str, ...], time: str | None) -> bool:
+    """Whether numbers go on with the time at one pace in all groups, as days since something do."""
+    if time is None:
+        return False
+    order = np.lexsort((dates.seconds(frame[time]), groups.codes(frame, key)))
+    same = np.diff(groups.codes(frame, key)[order]) == 0
+    spans, steps = (np.diff(values[order])[same] for values in (dates.seconds(frame[time]), _amounts(frame[name])))
+    paces = (steps / np.where(spans > 0, spans, np.nan))[~np.isnan(steps)]
+    return len(paces) > 0 and bool(np.mean(np.isclose(paces, np.nanmedian(paces), rtol=1e-6)) >= groups.ALMOST_ALL)
+
+
+def _amounts(column: pl.Series) -> NDArray[np.float64]:
+    return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def _sums(rows: pl.DataFrame, group: str, time: str) -> dict[str, str]:

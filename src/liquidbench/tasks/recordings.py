@@ -9,11 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, compound_names, dates, groups, hidden_groups, summaries, time_columns, words
-from liquidbench.tasks.draft import Draft, filled_where_it_changes
+from liquidbench.tasks.draft import FORECASTS, Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
 _SEEN_IN = 4 * 3600.0
 """Longest usual span in which an hour that a clock was set by can be seen, in seconds."""
+_SEEN_AMONG = 900.0
+"""Range of nine tenths of the spans up to which an hour more is seen among them, in seconds."""
 
 MOST_TOTALS = 4
 """Groups made of others of which each is warned of in a sentence of its own."""
@@ -32,17 +34,20 @@ def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
     if draft.key:
+        _suspect_parted(draft)
+        _suspect_told_by_treatment(draft)
         _suspect_laps(draft)
         if "group" not in draft.given or not _suspect_numbered_anew(draft):
             _suspect_chained(draft)
         if "group" in draft.given and draft.time is not None:
-            draft.together = groups.finer(draft.frame, draft.key, draft.target, draft.time)
+            finer = groups.finer(draft.frame, draft.key, draft.target, draft.time)
+            draft.together = _proposed(draft, draft.frame, finer)
         _suspect_interleaved(draft, draft.frame)
         _suspect_totals(draft)
     else:
         _suspect_one_row_each(draft)
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
-        draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
+        draft.together = _proposed(draft, draft.frame, pairs)
     if odd := _long_form(draft) or _wide_form(draft) or _wide_in_subjects(draft):
         draft.warnings.append(odd)
     _suspect_names(draft)
@@ -90,7 +95,35 @@ def _choose(draft: Draft) -> tuple[str, ...]:
     draft.warnings += choice.warnings
     if not choice.key:
         _suspect_recordings(draft, draft.frame.drop(measured))
+        _suspect_replicates(draft, draft.frame.drop(measured))
     return choice.key
+
+
+def _proposed(draft: Draft, in_file: pl.DataFrame, found: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Of columns that together tell recordings apart, those to propose, in an order in which a split can use them.
+
+    Of some that tell the same apart it is those of which one stands together in the file and the other goes up within
+    it: what was done to each plot of a block tells it from others, as its number in the block does.
+    """
+    found = [names for names in found if draft.key or not _any_of_clock(draft, names)]
+    stand = {name: groups.come_in_blocks(in_file, name) for name in {name for names in found for name in names}}
+
+    def disorder(names: tuple[str, ...]) -> tuple[bool, int]:
+        *outer, inner = sorted(names, key=lambda name: not stand[name])
+        ranks = in_file[inner].rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+        same = np.diff(groups.codes(in_file, tuple(outer))) == 0
+        back = int((np.diff(ranks)[same] < 0).sum())
+        return not any(stand[name] for name in names), back
+
+    first: dict[bytes, tuple[str, ...]] = {}
+    for names in sorted(found, key=disorder):
+        first.setdefault(groups.codes(in_file, names).tobytes(), names)
+
+    def place(name: str) -> tuple[bool, bool]:
+        # Of what there are too few to split by, or the group asked for.
+        return groups.count(in_file, (name,)) < groups.FEWEST, name not in draft.key
+
+    return [tuple(sorted(names, key=place)) for names in found if names in first.values()]
 
 
 def _suspect_laps(draft: Draft) -> None:
@@ -107,6 +140,34 @@ def _suspect_laps(draft: Draft) -> None:
         )
 
 
+def _suspect_parted(draft: Draft) -> None:
+    """Warn of a split by what each of another column has anew, so that this is in all parts."""
+    for name in groups.parted(draft.frame, draft.key):
+        values = groups.count(draft.frame, (name,))
+        keys = shlex.quote(",".join((name, *(part for part in draft.key if part != name))))
+        way = (
+            f"--group {keys} keeps them apart"
+            if values >= groups.FEWEST
+            else f"its {values} values are too few to split by, so that no score tells of another one"
+        )
+        draft.warnings.append(
+            f"the split is by {draft.group!r}, of which each {name!r} has several, so that the same {name!r} is in "
+            f"training and in test; {way}"
+        )
+
+
+def _suspect_told_by_treatment(draft: Draft) -> None:
+    """Warn of a group that joins what has the same number in different blocks, and takes a treatment for a name."""
+    if outer := groups.numbered_by(draft.frame, draft.key, draft.target, draft.time):
+        first, *others = draft.key
+        rest = " and ".join(map(repr, others))
+        draft.warnings.append(
+            f"{outer!r} and {first!r} tell the same recordings apart as {first!r} and {rest}, and {first!r} begins "
+            f"again with each {outer!r}: if {rest} says what was done to them, --group "
+            f"{shlex.quote(f'{outer},{first}')} keeps it among the features"
+        )
+
+
 def _suspect_one_row_each(draft: Draft) -> None:
     """Warn of a table with one row of each subject, which is no series."""
     if draft.time is not None or draft.key or "group" in draft.given:
@@ -114,7 +175,8 @@ def _suspect_one_row_each(draft: Draft) -> None:
     cells = draft.file.frame
     for name in cells.columns:
         one_each = cells[name].n_unique() == cells.height and not cells[name].dtype.is_float()
-        if name != draft.target and words.names_whom(name) and one_each:
+        told = any(repr(name) in warning for warning in draft.warnings)
+        if name != draft.target and words.names_whom(name) and one_each and not told:
             draft.warnings.append(
                 f"each row has its own {name!r}, and nothing says when it was measured: if these are different ones, "
                 "measured once each, their order means nothing, and networks that read series have none to learn from"
@@ -128,7 +190,10 @@ def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:
 
 def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     """Warn of several recordings that are read as one, by these columns."""
+    # Rows of one round of those that were written together are no recording.
+    turns = hidden_groups.interleaved(frame, draft.target, draft.time)
     restarting = hidden_groups.restarting(frame, draft.target, draft.time)
+    restarting = {name: counter for name, counter in restarting.items() if counter not in turns}
     for name in hidden_groups.recurring(frame, draft.target, draft.time):
         if name in restarting.values():
             continue
@@ -155,6 +220,7 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     # Traits of several subjects do not name them.
     if together and len(set(blocks).intersection(together[0])) > 1:
         blocks = [name for name in blocks if name not in together[0]]
+    blocks = [name for name in blocks if not any(frame.select({name, turn}).is_unique().all() for turn in turns)]
     for name in blocks:
         draft.warnings.append(
             f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
@@ -178,6 +244,37 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     _suspect_interleaved(draft, frame, but={*restarting, *restarting.values()})
 
 
+def _suspect_replicates(draft: Draft, frame: pl.DataFrame) -> None:
+    """Warn of measurements of one sample that a split takes for rows of a series, by a label or a part of names."""
+    if draft.given.get("kind") in FORECASTS:
+        return
+    again = groups.measured_again(frame, draft.target, draft.time)
+    what = f"have the same {draft.target!r}, or nearly so, as measurements of one sample have, but count as times of"
+    for name in again:
+        draft.warnings.append(
+            f"rows with one value of {name!r} {what} one series, so that the same one may be in training and in test; "
+            f"if so, {_way_apart(draft, name)}"
+        )
+    for name in [] if again else groups.may_identify(frame, draft.target, draft.time):
+        column = frame[name]
+        if 2 * column.n_unique() <= frame.height or not groups.may_label(column):
+            continue
+        for shared in compound_names.shared_parts(column):
+            part = column.cast(pl.String).str.extract(shared.pattern)
+            if groups.are_again(frame, part, draft.target, draft.time):
+                draft.warnings.append(
+                    f"rows whose {name!r} share a part, such as {shared.first!r} and {shared.second!r}, {what} one "
+                    "series, so that the same one may be in training and in test; if so, give it a column of its own, "
+                    f"{_column_of_part(name, shared)}, and say --group whose"
+                )
+                return
+
+
+def _column_of_part(name: str, shared: compound_names.Shared) -> str:
+    """How to give a part of names a column of its own."""
+    return f"in pandas: table['whose'] = table[{name!r}].astype(str).str.extract(r'{shared.pattern}')"
+
+
 def _suspect_compound(draft: Draft) -> None:
     """Warn of names of recordings that contain the name of whom they are of, so that these are in several parts."""
     name, column = draft.key[0], draft.frame[draft.key[0]]
@@ -186,8 +283,8 @@ def _suspect_compound(draft: Draft) -> None:
     draft.warnings.append(
         f"values of {name!r} such as {shared.first!r} and {shared.second!r} share a part of their names "
         f"({shared.parts} parts, {shared.names} names): if that is whom they are of, the same one is in training and "
-        f"in test. Then give it a column of its own, in pandas: table['whose'] = table[{name!r}].astype(str)"
-        f".str.extract(r'{shared.pattern}'), and say --group {shlex.quote(','.join(('whose', *draft.key)))}"
+        f"in test. Then give it a column of its own, {_column_of_part(name, shared)}, and say --group "
+        f"{shlex.quote(','.join(('whose', *draft.key)))}"
     )
 
 
@@ -599,6 +696,8 @@ def _suspect_daylight_saving(
     if usual > _SEEN_IN or not (times[~np.isnan(times)] % 86_400).any():
         return
     longest = max(most, 1.1 * usual)
+    # Where spans vary by as much, an hour more is one of them.
+    even = most - np.quantile(spans[spans > 0], 0.05) <= _SEEN_AMONG
     steps = np.where(np.diff(codes) == 0, np.diff(times), np.nan)
 
     def turning_by(hour: int, there: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -611,7 +710,12 @@ def _suspect_daylight_saving(
     back = turning_by(-3600, steps <= 0)
     # An hour is missing only where hardly a span is as long, and rows are in order.
     leaps = turning_by(3600, (steps > longest) & (not (steps < 0).any()))
-    if len(leaps) and draft.time in draft.found.local and (steps > 2 * longest).sum() <= max(dates.few(len(steps)), 1):
+    if (
+        even
+        and len(leaps)
+        and draft.time in draft.found.local
+        and (steps > 2 * longest).sum() <= max(dates.few(len(steps)), 1)
+    ):
         first = int(rows[leaps[0] + 1])
         draft.warnings.append(
             f"the clock goes an hour ahead in {draft.at(first)}, at {when[first]}, as at the "
@@ -688,22 +792,30 @@ def _merge_repeated_rows(draft: Draft) -> None:
     if same.mean() > 0.01:
         table = draft.frame, draft.target, draft.time
         within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
-        pairs = draft.together or [pair for pair in groups.pairs(*table) if not _any_of_clock(draft, pair)]
-        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in pairs]
+        in_file = draft.frame[np.argsort(draft.row)]
+        pairs = draft.together or _proposed(draft, in_file, groups.pairs(*table))
         alone = [] if draft.key else groups.candidates(*table)
         # A few rows of one time have two words for it, and no recordings.
         alone = [name for name in alone if words.is_named(name) or same.mean() > FEW_REPEATS]
-        in_file = draft.frame[np.argsort(draft.row)]
         of_clock = [name for name in alone if _may_say_when(draft.frame[name])]
         alone = [name for name in alone if name not in of_clock]
-        clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
+        # Words for times are known; others, such as names of players, are no part of one.
+        not_words = [name for name in alone if draft.frame[name].dtype != pl.String]
+        clocks = of_clock or [name for name in not_words if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
         turns = [] if draft.key else [*hidden_groups.interleaved(in_file, draft.target, draft.time)]
         clocks = [name for name in clocks if name not in turns]
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]
         pairs = [pair for pair in pairs if all(map(words.is_named, pair)) or same.mean() > FEW_REPEATS]
-        names = [*alone, *(",".join(pair) for pair in pairs if set(draft.key) <= set(pair))]
+        # Beside what does alone, only what is named like an identifier may tell more.
+        rest = [[name for name in pair if name not in alone] for pair in pairs]
+        pairs = [
+            pair
+            for pair, others in zip(pairs, rest, strict=True)
+            if set(draft.key) <= set(pair) and (len(others) == len(pair) or all(map(words.is_named, others)))
+        ]
+        names = [*alone, *map(",".join, pairs)]
         names = [name for name in names if not any(map(words.counts_within, name.split(",")))]
         hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
         if sure and all(draft.frame[name].n_unique() < groups.FEWEST for name in sure):

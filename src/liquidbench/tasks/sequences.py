@@ -1,6 +1,7 @@
 """The sequences that a table is cut into, and the parts for training, validation and test."""
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -269,6 +270,14 @@ class Sequences:
             way = f"{without} to split in time"
             if count == 1 and rows < enough:
                 way = f"Its {rows} rows are too few to split in time as well ({enough} are needed)"
+            elif (
+                count > 1 and len(self.meaning.key) > 1 and groups.count(self.meaning.frame, self.meaning.key[1:2]) > 2
+            ):
+                first, *rest = self.meaning.key
+                way = (
+                    f"Take the rows of one, with --group {shlex.quote(','.join(rest))}, or say --group "
+                    f"{shlex.quote(','.join((*rest, first)))}, which has each {first!r} in all parts"
+                )
             elif count > 1:
                 way = (
                     "Take a table of one group, which is split in "

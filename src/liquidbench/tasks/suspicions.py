@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, derived, features, filled, formulas, leaks, repeats, units, wild, words
+from liquidbench.tasks import dates, derived, features, filled, formulas, groups, leaks, repeats, units, wild, words
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
@@ -187,6 +187,8 @@ def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             what = f"as a counter that begins again at {end:,}"
         elif _was_reset(steps, codes[rows[1:]]):
             back, what = steps < 0, "and else only goes up, as a meter that was reset or replaced"
+            if _is_anew(meaning, name, rows[1:][back]):
+                continue
         else:
             continue
         first, count = int(back.argmax()), int(back.sum())
@@ -217,6 +219,23 @@ def _was_reset(steps: NDArray[np.float64], codes: NDArray[np.int64]) -> bool:
     if len(up) < FEWEST_STEPS * down.sum() or np.bincount(codes[down]).max() > MOST_RESETS:
         return False
     return bool((-steps[down]).min() > FEWEST_STEPS * np.median(up))
+
+
+def _is_anew(meaning: Meaning, name: str, rows: NDArray[np.int64]) -> bool:
+    """Whether a number counts the rows of something that changes where it begins again, and nowhere else: a block, say.
+
+    The number of a meter changes, too, but its readings count no rows.
+    """
+    inside = np.diff(meaning.codes()) == 0
+    numbers = meaning.frame[name].cast(pl.Float64).to_numpy()
+    falls = np.zeros(len(inside), dtype=bool)
+    falls[rows - 1] = True
+    counts = np.mean(np.diff(numbers)[inside & ~falls] == 1) >= groups.COUNTED and set(numbers[rows]) <= {0.0, 1.0}
+    if not counts:
+        return False
+    others = [column for column in meaning.frame.drop(name, meaning.target, strict=False).iter_columns()]
+    changes = (column.rle_id().diff().drop_nulls().to_numpy() != 0 for column in others)
+    return any(bool((there[inside] == falls[inside]).all()) for there in changes)
 
 
 def _sorted_by_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -368,10 +387,10 @@ def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """Parts of a split by group that hold one group, or hardly any rows."""
     if not meaning.key or meaning.per == "sequence":
         return
-    groups = {name: {recording.group for recording in of} for name, of in sequences.splits.items()}
-    single = [name for name in SPLITS if len(groups[name]) == 1]
-    if single and len(set().union(*groups.values())) > 1:
-        holds = listed((f"{name} {next(iter(groups[name]))!r}" for name in single), quote=False)
+    groups_of = {name: {recording.group for recording in of} for name, of in sequences.splits.items()}
+    single = [name for name in SPLITS if len(groups_of[name]) == 1]
+    if single and len(set().union(*groups_of.values())) > 1:
+        holds = listed((f"{name} {next(iter(groups_of[name]))!r}" for name in single), quote=False)
         yield (
             f"{'parts of the split hold' if len(single) > 1 else 'a part of the split holds'} a single "
             f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them"

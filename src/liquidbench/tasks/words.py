@@ -951,6 +951,23 @@ def names_rows(name: str) -> bool:
     return numbers_rows(bare) or is_numbered(bare) or bool(_OF_ROWS.fullmatch(bare))
 
 
+_SAMPLES = re.compile(
+    r"(?:.*[ _.-])?(?:lab|samples?|proben?|specimen|muster|aliquot|accession|muestra|[ée]chantillon|campione|amostra)"
+    r"(?:[ _.-]?(?:id|no|nr|num|number|nummer|name|code|label))?\.?",
+    re.IGNORECASE,
+)
+
+
+def names_samples(name: str) -> bool:
+    """Whether a column's name is that of samples, which a laboratory may measure again and again.
+
+    Example:
+        >>> names_samples("SampleNo"), names_samples("Muster_Nr"), names_samples("sample_weight")
+        (True, True, False)
+    """
+    return bool(_SAMPLES.fullmatch(name.strip()))
+
+
 def is_folds(name: str) -> bool:
     """Whether a column's name is that of folds of a cross-validation."""
     return bool(_FOLDS.fullmatch(name.strip()))
