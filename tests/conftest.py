@@ -14,6 +14,8 @@ import torch
 os.environ["MPLBACKEND"] = "Agg"
 # As `make test` does: tests run side by side, one thread each, and so do the processes that they start.
 torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
+# Small tables gain nothing from more.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 # How long an example takes says nothing on a machine that others use too.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")

@@ -37,6 +37,7 @@ def test_each_row_has_its_own_span_and_no_time_is_no_change():
     assert torch.equal(found[1], state[1])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tolerances_bound_the_error_and_gradients_are_those_of_a_fine_fixed_solver(kind):
     x, spans = torch.randn(2, 5, 3).double(), 2 * torch.rand(2, 5).double()

@@ -1431,6 +1431,7 @@ def test_codes_in_figures_are_no_numbers(plan, name):
     assert any(line.startswith(f"file: {name!r} is read as text") for line in said)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CODES)
 def test_a_target_of_codes_is_classes_unless_amounts_are_asked_for(plan, name):
     cells = CODES[name]

@@ -278,6 +278,7 @@ def test_an_identifier_that_lacks_a_cell_is_asked_for_and_no_other_is_taken(gues
         guess(frame if time else frame.drop("t"))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["Settlement Period", "INTERVAL_NUM", "slot", "shift"])
 def test_what_comes_again_each_day_is_asked_for(guess, name):
     frame = panel(
@@ -441,6 +442,7 @@ def test_numbers_that_count_or_measure_may_be_features(name):
     assert not words.is_id(name)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "key",
     [
@@ -755,6 +757,7 @@ PANELS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", PANELS)
 def test_a_column_that_begins_again_with_each_value_of_another_is_warned_of(guess, case):
     who, when, value = PANELS[case]
@@ -908,6 +911,7 @@ def test_what_goes_up_within_each_identifier_is_warned_of(guess):
     assert any("'observationoffset' goes up as a time does, but is not named like one" in line for line in said)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("branches", [2, 3, 4])
 @pytest.mark.parametrize("names", [("cohort", "step"), ("vintage", "age class")])
 def test_stacked_series_with_a_counter_of_two_levels_are_warned_of(guess, branches, names):
@@ -1406,6 +1410,7 @@ def test_numbers_of_recordings_in_blocks_are_warned_of_whatever_their_name(guess
         assert warning.endswith(f"--group {name} keeps them apart")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "values",
     [

@@ -1212,6 +1212,7 @@ def test_a_single_trial_has_no_tuning_curve(tmp_path):
     assert "best of so many trials" not in text
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "models, smallest, kind",
     [(["LRCU", "RNN"], 0.01, "up to"), (["CfC", "GRU"], 0.1, "above"), (["CfC", "GRU"], 0.001, "")],

@@ -91,6 +91,7 @@ def test_exchanged_days_and_months_are_refused(plan, columns):
     assert 0.8 * changed <= int(str(refused.value).split("exchanged in ")[1].split()[0]) <= changed
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("first", "step", "rows", "days"),
     [(datetime(2022, 7, 2), timedelta(minutes=30), 800, 10), (datetime(2021, 1, 28), timedelta(hours=2), 240, 11),
@@ -352,6 +353,7 @@ def at_new_year(step, before=150, after=200):
     return [datetime(2021, 1, 1) + (row - before) * step for row in range(rows)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", [timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)])
 def test_years_that_are_wrong_by_one_are_warned_of(plan, step):
     when = at_new_year(step)

@@ -210,6 +210,7 @@ def test_few_rows_at_an_end_are_warned_of(warnings, rows):
     assert line in warning and "°F, the rest in °C" in warning
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("odd", [[4], [4, 9]], ids=["one", "two"])
 @pytest.mark.parametrize("each", [8, 30])
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def test_the_way_out_of_a_long_table_keeps_patients_apart(tmp_path, names):
     assert len(wide) == 72 and {"HR", "NO2", "Na"} <= set(wide.columns)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("names", "told"), [(("family", "child"), True), (("herd_no", "cow"), True), (("dose", "rat"), False)]
 )
@@ -192,6 +193,7 @@ def test_laps_within_a_group_are_no_persons_of_it(plan, lap, within):
     assert mapping["group"] in ("driver", ["driver"])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("time", ["wave", "year", "k"])
 @pytest.mark.parametrize("names", [("hhid", "pno"), ("village", "household"), ("clinic", "patient")])
 def test_numbers_within_each_of_another_column_name_something_together(plan, names, time):
@@ -215,6 +217,7 @@ def schools(schools=5, classes=3, pupils=7, waves=4):
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("order", ["pupil by pupil", "wave by wave"])
 @pytest.mark.parametrize("names", [("school", "class", "pupil"), ("Klinik", "ward", "patient")])
 def test_three_columns_may_name_something_together(plan, names, order):
@@ -295,6 +298,7 @@ def rides(names, vehicles=2, each=9, rows=12, first=1):
     return {names[0]: [f"No. {'XYZVW'[one]}" for one in of], names[1]: ride + first, "t": 5 * row}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("names", [("Kennzeichen", "Fahrt"), ("plant", "shot_no"), ("who", "nr")])
 def test_what_there_are_too_few_of_to_split_by_comes_last_in_a_proposal(plan, names):
     columns = rides(names)

@@ -207,7 +207,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def failing(run, task, folder, on_stage, on_wait):
+    def failing(run, task, *reports):
         met.append(task.constructed)
         task.split("test")
         return failure(run, task.data_digest, "not tried")
