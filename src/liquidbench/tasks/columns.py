@@ -269,9 +269,9 @@ def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
     values, counts = np.unique(numbers.filter(~numbers.is_in(codes)).to_numpy(), return_counts=True)
-    found = []
     if len(values) < _FEWEST_CATEGORIES:
         return []
+    found = []
     for code in codes:
         count = int((numbers == code).sum())
         order = np.argsort(np.abs(values - code))[: _NEAR + 1]

@@ -2,7 +2,7 @@
 
 import itertools
 import shlex
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -42,7 +42,7 @@ def choose(draft: Draft) -> None:
         if "group" in draft.given and draft.time is not None:
             finer = groups.finer(draft.frame, draft.key, draft.target, draft.time)
             draft.together = _proposed(draft, draft.frame, finer)
-        _suspect_interleaved(draft, draft.frame)
+        _suspect_interleaved(draft, hidden_groups.interleaved(draft.frame, draft.target, draft.time, draft.key))
         _suspect_totals(draft)
     else:
         _suspect_one_row_each(draft)
@@ -241,7 +241,8 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
             f"{count} recordings stand one below another, but the file is read as one; if each has a series of its "
             "own, add a column that numbers them and name it with --group"
         )
-    _suspect_interleaved(draft, frame, but={*restarting, *restarting.values()})
+    told = {*restarting, *restarting.values()}
+    _suspect_interleaved(draft, {name: reason for name, reason in turns.items() if name not in told})
 
 
 def _suspect_replicates(draft: Draft, frame: pl.DataFrame) -> None:
@@ -341,11 +342,9 @@ def _suspect_totals(draft: Draft) -> None:
         draft.warnings.append(f"so {'is' if len(found) == MOST_TOTALS + 1 else 'are'} {more} of {draft.group!r}")
 
 
-def _suspect_interleaved(draft: Draft, frame: pl.DataFrame, but: Collection[str] = ()) -> None:
+def _suspect_interleaved(draft: Draft, turns: Mapping[str, str]) -> None:
     """Warn of recordings that were written together, row by row, and are read as one, or as one of each group."""
-    for name, reason in hidden_groups.interleaved(frame, draft.target, draft.time, draft.key).items():
-        if name in but:
-            continue
+    for name, reason in turns.items():
         within = f" of each {' and '.join(map(repr, draft.key))}" * bool(draft.key)
         keys = shlex.quote(",".join((*draft.key, name)))
         way = f"--group {keys} keeps them apart" if draft.key else _way_apart(draft, name)
