@@ -880,12 +880,40 @@ def test_codes_that_one_column_has_apart_are_named_for_those_that_have_them_at_a
     for code, line in zip((98, 99), sorted(told), strict=True):
         assert line.startswith(f"warning: {code} stands apart from the other values of 'trust' in ")
         count = int((frame["age"] == code).sum())
-        assert f" and beyond those of 'age' in {count} rows of 600 (else 18 to 96); if it" in line
+        assert f", and is suspect in 'age' in {count} rows of 600 (else 18 to 96) too; if it" in line
         assert f"say --missing={code} " in line
     # Nothing is said of ages that go on to 99 as they do before, nor of per cent that 99 is within.
     ends = {"age": np.random.default_rng(2).integers(18, 100, 600), "share": np.arange(600) % 101}
     for name, values in ends.items():
         assert columns.at_an_end(pl.Series(name, values), [98.0, 99.0]) == []
+
+
+@pytest.mark.parametrize(("code", "low"), [(999.9, 990), (99, 91), (-99, -104)])
+def test_a_code_that_is_heaped_among_other_numbers_is_named_beside_the_column_that_has_it_apart(plan, code, low):
+    draws = np.random.default_rng(3)
+    among = np.where(np.arange(400) % 3 == 0, code, (low + 20 * draws.random(400)).round(1))
+    apart = np.where(np.arange(400) % 9 == 0, code, draws.normal(5, 1, 400).round(2))
+    frame = pl.DataFrame({"among": among, "apart": apart, "y": draws.normal(size=400).round(3)})
+    (line,) = [line for line in plan(frame.write_csv(), "y")[1] if "stands apart" in line]
+    count = int((frame["among"] == code).sum())
+    assert f", and is suspect in 'among' in {count} rows of 400 " in line and f"say --missing={code} " in line
+    # A reading that comes as often as others is none.
+    even = pl.Series(np.append(np.tile(np.arange(90.0, 110), 20), [code] * 20))
+    assert columns.at_an_end(even, [float(code)]) == [] or not 90 <= code < 110
+
+
+@pytest.mark.parametrize("mark", [-17.8, 85.3, -0.1])
+def test_a_number_again_and_again_in_scattered_rows_far_from_the_others_is_a_suspect(mark):
+    draws = np.random.default_rng(4)
+    values = (20 + 8 * np.sin(np.arange(600) / 40) + draws.normal(size=600)).round(1) + (20 if mark == -0.1 else 0)
+    values[draws.permutation(600)[:12]] = mark
+    (found,) = columns.sentinels(pl.Series("outdoor", values))
+    assert (found.value, found.count) == (mark, 12)
+    # A machine that is off, for a while each time, and a pack of a size of its own among prices.
+    off = np.where(np.arange(600) % 150 < 6, mark, values)
+    assert not columns.sentinels(pl.Series("speed", np.where(values == mark, 20.4, off)))
+    prices = np.append(np.repeat(np.linspace(5, 20, 16), 30), [36.0] * 12)
+    assert not columns.sentinels(pl.Series("price", draws.permutation(prices)))
 
 
 SIGNS = {
@@ -1254,6 +1282,21 @@ def test_yes_and_no_in_several_spellings_are_said(read):
     assert any("'c' spells yes and no in several ways ('0', '1', 'no', 'yes')" in line for line in made.warnings)
     for cells in (["yes", "no"] * 20, ["Yes", "no"] * 20, ["1", "0"] * 20, ["y", "n", "maybe"] * 14, ["t", "f"] * 20):
         assert not column_of(read, cells)[1].warnings
+    assert not columns.may_be_missing(pl.Series(["true", "false", "1", "0"] * 10))
+    assert columns.may_be_missing(pl.Series(["true", "false", "unknown", "true"] * 10)) == [("unknown", 10, True)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "hexadecimal"),
+    [
+        ([f"{32 + k * 37 % 64:02X}" for k in range(60)], True),
+        ([f"1{k * 37 % 100:02d}{k * 37 % 16:x}" for k in range(60)], True),
+        ([f"{k}" if k % 3 else "bad" for k in range(60)], False),
+    ],
+)
+def test_hexadecimal_numbers_are_not_told_to_be_emptied(read, cells, hexadecimal):
+    told = column_of(read, cells)[1].spoilt.get("c", "")
+    assert ("holds hexadecimal numbers, as" in told) == hexadecimal and ("empty those" in told) != hexadecimal
 
 
 def column_of(read, cells, name="c", **asked):

@@ -138,6 +138,12 @@ def test_a_sign_that_is_turned_in_some_rows_is_warned_of(warnings, values, place
     assert said.startswith(f"'level' is {way} in {len(places)} rows, the first of them line {places[0] + 2}, and else")
 
 
+def test_one_number_again_and_again_is_no_mirror_image():
+    values = (20 + 3 * signal(36)).round(1)
+    values[[40, 120, 310, 350]] = -17.8
+    assert not [said for said in looked_at(values) if "mirror" in said]
+
+
 def test_what_has_both_signs_is_right():
     # A block whose sizes leap, as those of a machine that runs the other way at its own speed.
     turned = np.where(np.arange(ROWS) // 30 % 7 == 3, -1, 1) * (50 + 6 * signal(34, keeps=0))
@@ -190,3 +196,7 @@ def test_numbers_that_were_exchanged_between_two_columns_are_warned_of(warnings,
     open_ = np.isin(np.arange(ROWS), odd)
     both = frame_of(flow=np.where(open_, 90, 20) + signal(61), p=np.where(open_, 2, 8) + 0.1 * signal(62), y=signal(63))
     assert not any("exchanged" in line for line in warnings(both))
+    # Nor does a short dip of one with a rise of the other, which the rows beside it lead to.
+    dip = np.exp(-(((np.arange(ROWS) - 100) / 3) ** 2))
+    smooth = frame_of(hr=85 + 0.3 * signal(61) - 33 * dip, map=75 + 0.3 * signal(62) + 22 * dip, y=signal(63))
+    assert not any("exchanged" in line for line in warnings(smooth))

@@ -259,9 +259,9 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
 
 
 def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
-    """Those of some codes for missing values that stand beyond all other values of a column.
+    """Those of some codes for missing values that stand beyond all other values of a column, or come far more often.
 
-    They stand apart from them, or come more often than the values next to them do, as 98 and 99 beside ages.
+    Beyond them, they stand apart, or come more often than the values next to them do, as 98 and 99 beside ages.
 
     Args:
         column: numbers.
@@ -278,7 +278,8 @@ def at_an_end(column: pl.Series, codes: Sequence[float]) -> list[Sentinel]:
         distances = np.abs(values - code)[order]
         apart = distances[0] > 2 * np.diff(distances).max()
         piled = count >= _FEWEST_CATEGORIES and count > _PILED * counts[order].mean()
-        if count and not values[0] <= code <= values[-1] and (apart or piled):
+        beyond = not values[0] <= code <= values[-1] and (apart or piled)
+        if count and beyond or count > _HEAPED * counts.max():
             found.append(Sentinel(code, count, float(values[0]), float(values[-1])))
     return found
 
@@ -293,20 +294,11 @@ def is_often_missing(value: float) -> bool:
     return bool(_USED_AS_MISSING.fullmatch(f"{value:.10g}"))
 
 
-def is_code_of_surveys(value: float) -> bool:
-    """Whether a number is one that surveys write where there is no answer, in whatever column.
-
-    Example:
-        >>> is_code_of_surveys(98.0), is_code_of_surveys(-8.0), is_code_of_surveys(9.0), is_code_of_surveys(-1.0)
-        (True, True, False, False)
-    """
-    return bool(_OF_SURVEYS.fullmatch(f"{value:.10g}"))
-
-
-_OF_SURVEYS = re.compile("-[789]|-?(?:77+|88+|99+|9+[5-8])")
 _MOST_SENTINELS = 6
 _PILED = 2
 """Times as often as the values next to it that a code then comes."""
+_HEAPED = 10
+"""Times as often as any other value that a code comes where it stands among them."""
 _USED_AS_MISSING = re.compile(
     r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-?(?:77|88|9[5-8])(?:\.0)?|-(?:1|[789]|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
     r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
@@ -353,7 +345,7 @@ def _suspected(
         low, high = np.quantile(usual.to_numpy(), (0.05, 0.95))
         not_installed &= value == 0 and usual.n_unique() >= _FEWEST_AMOUNTS and gap > _FAR_FROM_0 * (high - low)
         share = np.inf if not_installed else share
-        odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count, share)
+        odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(numbers, usual, value, gap, share)
         none = value == 0 < least and _is_no_amount(numbers, usual, count)
         suspected = several and (odd or none or (value == _NO_ANSWER and _is_scale(usual)))
     elif value == -1:
@@ -553,17 +545,22 @@ def _is_scattered(numbers: pl.Series, value: float) -> bool:
     return again <= share + max(0.1, 3 * (share / max(there.sum(), 1)) ** 0.5)
 
 
-def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int, share: float) -> bool:
+def _is_odd_one_out(numbers: pl.Series, usual: pl.Series, value: float, gap: float, share: float) -> bool:
     """Whether a value stands so far from other numbers, and is so much rarer, that it hardly is one of them.
 
     A count, a sum of money or a signal has small values too, or is often 0. What is not 0 has to come again as no
-    measurement does.
+    measurement does, more often the nearer it is.
     """
-    distances = (usual - value).abs().to_numpy()
+    count, distances = len(numbers) - len(usual), (usual - value).abs().to_numpy()
     low, high = np.quantile(distances, (0.05, 0.95))
     near, counts = np.unique(distances, return_counts=True)
     near = near[: max(len(near) // 2, 2)]
-    enough = count >= 0.01 * len(usual) or gap > 2 * (high - low) if value == 0 else count > 3 * counts.max()
+    if value == 0:
+        enough = count >= 0.01 * len(usual) or gap > 2 * (high - low)
+    elif gap > high - low and usual.n_unique() >= _FEWEST_AMOUNTS and _is_scattered(numbers, value):
+        enough = count > max(2 * np.median(counts), _FEWEST_CATEGORIES)
+    else:
+        enough = count > 3 * counts.max()
     return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= share * len(usual)
 
 
@@ -766,7 +763,9 @@ class _Typing:
         if many or there - len(odd) < 5 or self.labels(name):
             values = list(dict.fromkeys(words[int(place)] for place in odd))
             way = f"{option(name, values[0])} makes {'it' if len(values) == 1 else 'the first'} missing"
-            if len(odd) <= 0.5 * there:
+            if words.drop_nulls().str.contains(_HEXADECIMAL).all():
+                self.table.spoilt[name] = f"holds hexadecimal numbers, as {values[0]!r}; write them as decimal ones"
+            elif len(odd) <= 0.5 * there:
                 self.table.spoilt[name] = (
                     f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "
                     f"cells ({way}){', or merge them into ten categories with letters in each' * few}"
@@ -1006,6 +1005,8 @@ def may_be_missing(column: pl.Series) -> list[tuple[str, int, bool]]:
     """
     of = column.drop_nulls().alias("value").value_counts()
     values, lower = of["value"], of["value"].str.to_lowercase()
+    if lower.is_in(list(set().union(*_TRUTHS))).all():
+        return []
     marks = lower.is_in(list(_MAY_BE_MISSING))
     if values.str.contains(r"^[+±]+$").any():
         marks &= ~values.str.contains("^-+$")
@@ -1032,6 +1033,7 @@ _FEWEST_CATEGORIES = 3
 _MOST_CATEGORIES, _MOST_CODED = 10, 20
 """Distinct values of a column with numbers and words up to which they are categories, or may be."""
 _CODE = r"^(?:[A-Za-z]{1,2}\d?|\d{1,2}[A-Za-z])$"
+_HEXADECIMAL = r"^(?:0[xX])?(?:[\dA-F]{2}|[\dA-F]{4}|[\dA-F]{8}|[\da-f]{2}|[\da-f]{4}|[\da-f]{8})$"
 _NO_CODES = ("dk", "rf", "ns", "er", "na", "nd")
 """What looks so and means that there was no answer, or an error."""
 _MOST_TOLD = 8

@@ -447,7 +447,7 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
         apart = [name for name, _ in where]
         also = [(name, sentinel) for name, sentinel in at_an_end.get(float(value), ()) if name not in apart]
         some = _with_ranges(draft, where)
-        beyond = f" and beyond those of {_with_ranges(draft, also)}" if also else ""
+        beyond = f", and is suspect in {_with_ranges(draft, also)} too" if also else ""
         where += also
         names = [name for name, _ in where]
         # A 0, say, may be a value like any other in a flag.
@@ -479,9 +479,9 @@ def _with_ranges(draft: Draft, where: Collection[tuple[str, columns.Sentinel]]) 
 
 
 def _codes_at_an_end(draft: Draft, codes: Collection[float]) -> dict[float, list[tuple[str, columns.Sentinel]]]:
-    """The columns in which codes, such as 98 or -9, stand at an end: who writes them in one does so in others."""
+    """The columns in which codes, such as 98 or 999.9, stand at an end or are heaped: one table writes all alike."""
     found: dict[float, list[tuple[str, columns.Sentinel]]] = {}
-    codes = [code for code in codes if columns.is_code_of_surveys(code)]
+    codes = [code for code in codes if columns.is_often_missing(code) and code != -1]
     for name in dict.fromkeys((*draft.features, draft.target)):
         if codes and draft.frame[name].dtype.is_numeric():
             for sentinel in columns.at_an_end(draft.frame[name], codes):

@@ -207,7 +207,12 @@ def _exchanged(meaning: Meaning, set_apart: dict[str, NDArray[np.bool_] | None])
         if not np.array_equal(odd, odd_in[second]):
             continue
         one, other = (meaning.frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in (first, second))
-        if _is_among(one[odd], other[~odd]) and _is_among(other[odd], one[~odd]):
+        if (
+            _is_among(one[odd], other[~odd])
+            and _is_among(other[odd], one[~odd])
+            and _goes_on_with(other, one, odd)
+            and _goes_on_with(one, other, odd)
+        ):
             rows = np.flatnonzero(odd)
             place = int(rows[_first(meaning, rows)])
             yield (
@@ -220,6 +225,12 @@ def _exchanged(meaning: Meaning, set_apart: dict[str, NDArray[np.bool_] | None])
 def _is_among(numbers: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """Whether numbers are within the range of others."""
     return bool((numbers >= np.nanmin(others)).all() and (numbers <= np.nanmax(others)).all())
+
+
+def _goes_on_with(other: NDArray[np.float64], one: NDArray[np.float64], odd: NDArray[np.bool_]) -> bool:
+    """Whether another column's numbers in odd rows are nearer to those of a column beside these rows than its own."""
+    usual = np.interp(np.flatnonzero(odd), np.flatnonzero(~odd), one[~odd])
+    return bool(np.nanmean(np.abs(other[odd] - usual)) < np.nanmean(np.abs(one[odd] - usual)))
 
 
 def _exchanged_since(meaning: Meaning) -> Iterator[str]:
@@ -267,6 +278,9 @@ def _turned(
     if not 0 < count <= MOST_TURNED * len(numbers) or sizes.min() < FAR_FROM_0 * sizes.max():
         return None
     usual = sizes[~odd]
+    if count >= FEW and not np.ptp(sizes[odd]):
+        # One number again and again is a mark of missing cells.
+        return None
     if sizes[odd].min() < usual.min() or sizes[odd].max() > usual.max() or np.ptp(usual) < ALIKE * usual.max():
         return None
     places = np.flatnonzero(odd)
