@@ -260,8 +260,7 @@ def main() -> None:
         # Networks of a study of elapsed time are there to be compared with others, not to be used.
         if found_conditions:
             break
-        by = facts.selecting
-        winner, run = kept.best_run(frame.filter(task=name), by.name, by.higher_is_better)
+        winner, run = kept.best_run(frame.filter(task=name), facts.measure.name, facts.higher_is_better)
         kept.write(kept.of_run(found.root, run), to.root / "models" / name / winner)
     if options.study == "demo":
         photograph(to.report, ROOT / "docs/images/report.png")
