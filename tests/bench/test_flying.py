@@ -275,7 +275,7 @@ def test_the_report_shows_how_a_network_flies(tmp_path):
         "3.0\u202f% of the pixels show the target",
         "12.0\u202f% [10.0, 14.0] of the integrated gradients, 4.0 times as much",
         "30.0\u202f% of the effects of covered patches, 10.0 times as much (16 frames of 4 flights",
-        "Flight 2, the world of training: crashed, 4.0 s",
+        "Flight 2, the world of training: crashed, 3.9 s",
         "Blackout (1 s of every 2.5 s black)",
     ):
         assert words in page

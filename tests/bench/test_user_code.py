@@ -659,8 +659,14 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
         .group_by("model")
         .agg(pl.col("value").mean())
     )
-    told = told.filter(measurement="upright").select("model", "mean")
-    assert dict(told.iter_rows()) == pytest.approx(dict(means.iter_rows()))
+    assert dict(told.filter(measurement="upright").select("model", "mean").iter_rows()) == pytest.approx(
+        dict(means.iter_rows())
+    )
+    # Beside what was flown stands the loss of demonstrations.
+    losses = fits.filter(metric="mse", split="test", corruption="").group_by("model").agg(pl.col("value").mean())
+    assert dict(told.filter(measurement="mse").select("model", "mean").iter_rows()) == pytest.approx(
+        dict(losses.iter_rows())
+    )
 
     before = results.read(directory)
     capsys.readouterr()

@@ -241,7 +241,7 @@ def _map(one: Map, place: Place, column: int, x: float, y: float, side: float) -
     }[outcome]
     parts.append(end)
     parts.append(svg.words(f"Flight {column + 1}", x + side / 2, y + side + 15, "ticks", "middle"))
-    said = f"Flight {column + 1}, {_where(place)}: {OUTCOMES[outcome]}, {number(len(one.path) / 10, 1)} s"
+    said = f"Flight {column + 1}, {_where(place)}: {OUTCOMES[outcome]}, {number((len(one.path) - 1) / 10, 1)} s"
     return f'<g class="flight {outcome} at"><title>{escape(said)}</title>{"".join(parts)}</g>'
 
 

@@ -168,8 +168,9 @@ def scores(task: TaskSummary, name: str) -> Table:
 
 
 def loop(task: TaskSummary, name: str) -> Table:
-    """The measurements of a task's rollouts, for models and the task's policies."""
-    measures, places = task.facts.measurements, {}
+    """The measurements of a task's rollouts, for models and the task's policies; beside them the offline loss."""
+    offline = task.facts.selection
+    measures, places = (*task.facts.measurements, *([offline] if offline else [])), {}
     for measure in measures:
         found = [task.measured_in_loop(*who, measure) for who in task.standings]
         known = [one for one in found if one]
@@ -206,7 +207,8 @@ def loop(task: TaskSummary, name: str) -> Table:
         name,
         "Closed loop",
         f"{task.title}: what rollouts of the trained networks measured. Means over {task.over}s with 95 % "
-        "intervals; the seeds are the same for every model.",
+        "intervals; the seeds are the same for every model."
+        + (f" {offline.label} is that of demonstrations, by which networks learn." if offline else ""),
         [("Model", False), *((_head(measure), True) for measure in measures)],
         rows,
         records,

@@ -278,8 +278,11 @@ class TaskSummary:
         return Spread(values, fmean(values), score_interval(values, measure, ratio) if len(values) > 1 else None)
 
     def _in_loops(self, fits: pl.DataFrame) -> dict[tuple[str, str, str], tuple[float, ...]]:
-        """Measurements by model, variant and name, one per seed, or one per split as a mean over seeds."""
-        names = [measure.name for measure in self.facts.measurements]
+        """Measurements by model, variant and name, one per seed, or one per split as a mean over seeds.
+
+        The score of model selection, where it has a rule of its own, is among them.
+        """
+        names = [measure.name for measure in (*self.facts.measurements, self.facts.selecting)]
         rows = fits.filter(pl.col("metric").is_in(names), pl.col("split") == "test", pl.col("corruption") == "")
         place = ("model", "variant", "metric")
         single = "seed" if self.splits == 1 else "fold"

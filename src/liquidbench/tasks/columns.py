@@ -561,7 +561,8 @@ def _is_odd_one_out(numbers: pl.Series, usual: pl.Series, value: float, gap: flo
         enough = count > max(2 * np.median(counts), _FEWEST_CATEGORIES)
     else:
         enough = count > 3 * counts.max()
-    return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= share * len(usual)
+    apart = gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max()
+    return bool(apart and enough and count <= share * len(usual))
 
 
 _DASHES = ("-", "--", "\u2013", "\u2014")
