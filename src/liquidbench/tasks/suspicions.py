@@ -391,9 +391,12 @@ def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     single = [name for name in SPLITS if len(groups_of[name]) == 1]
     if single and len(set().union(*groups_of.values())) > 1:
         holds = listed((f"{name} {next(iter(groups_of[name]))!r}" for name in single), quote=False)
+        # Who comes again in each of a few visits is in all parts then.
+        guessed = "group" not in meaning.given and words.is_within(meaning.key[0])
+        other = ", or name the column that says whose rows they are (--group)" * guessed
         yield (
             f"{'parts of the split hold' if len(single) > 1 else 'a part of the split holds'} a single "
-            f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them"
+            f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them{other}"
         )
     rows = {name: sum(map(len, of)) for name, of in sequences.splits.items()}
     total = sum(rows.values())

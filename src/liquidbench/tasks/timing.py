@@ -352,10 +352,20 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     if len(found) == 1:
         return found[0]
     rows = [name for name in numbers if words.numbers_rows(name) and not draft.frame[name].null_count()]
+    of_whom = None if found or draft.key else groups.visited(draft.frame, draft.target, None)
     for name in [] if found else rows:
+        # Persons have an order in the file, and none in time.
+        if of_whom and name == of_whom.who:
+            continue
+        if of_whom and name == of_whom.visit and not of_whom.sorted:
+            return name, f"it numbers the rows of each {of_whom.who!r}, which do not stand in its order"
         key = groups.told_apart_by(draft.frame, name, keys)
         # Persons come once in each visit, too; and what is named like a time is none of the recordings.
         if key is None or (key and groups.are_given_out(draft.frame[name])) or any(map(words.time_name, key)):
+            continue
+        # What only numbers the rows of each visit has no visits.
+        numbers_rows = len(key) == 1 and words.may_number_persons(key[0]) and draft.frame[key[0]].dtype.is_numeric()
+        if numbers_rows and groups.are_alike(draft.frame, key[0], name) is False:
             continue
         if groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
@@ -423,11 +433,12 @@ def _suspect_order(draft: Draft, free: list[str]) -> None:
         for key in every
         if draft.key or _all_named(key) or all(draft.frame[part].dtype == pl.String for part in key)
     ]
+    of_whom = None if draft.key else groups.visited(draft.frame, draft.target, None)
     for name in free:
         column = draft.frame[name]
         if not column.dtype.is_integer() or column.has_nulls() or column.n_unique() < 3:
             continue
-        if words.is_named(name) and not words.is_within(name):
+        if (words.is_named(name) and not words.is_within(name)) or (of_whom and name in (of_whom.who, of_whom.visit)):
             continue
         key = groups.told_apart_by(draft.frame, name, keys)
         if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
