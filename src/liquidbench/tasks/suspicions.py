@@ -379,8 +379,28 @@ def _few_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     if few:
         yield (
             f"the target, {meaning.target!r}, is known in only {listed(few, quote=False)}; no other rows are learnt "
-            "from or scored"
+            f"from or scored{_name_for_none(meaning)}"
         )
+
+
+def _name_for_none(meaning: Meaning) -> str:
+    """How to make a class of empty cells of text, where what is written comes now and then; empty where not.
+
+    Labels that are known in one stretch, or in every tenth row, say, are those of which others were not made.
+    """
+    column = meaning.frame[meaning.target]
+    known = np.flatnonzero(column.is_not_null().to_numpy())
+    begins = known[np.diff(known, prepend=-2) > 1]
+    gaps = np.diff(begins)
+    if meaning.classes is None or column.dtype != pl.String or len(begins) < groups.MANY_BLOCKS:
+        return ""
+    if np.mean(gaps == np.median(gaps)) > 1 / 2:
+        return ""
+    table = f"table[{meaning.target!r}]"
+    return (
+        f". If an empty cell means that there was none of {listed(meaning.classes, 3)}, it is a class too: give it a "
+        f"name of its own first, in pandas: {table} = {table}.fillna('none')"
+    )
 
 
 def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:

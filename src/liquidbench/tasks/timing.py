@@ -99,6 +99,7 @@ def _choose(draft: Draft) -> str | None:
         # Of several, rows are in the order of the one that they were measured by.
         ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
         first = first or _finer(draft, next((name for name in ordered if name in named), ordered[0]), usable)
+        first = first if first in joined else _in_one_zone(draft, first, usable)
         others = [name for name in times if name != first]
         reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
     elif like:
@@ -267,6 +268,29 @@ def _finer(draft: Draft, first: str, times: list[str]) -> str:
         of_day = (other.cast(pl.Datetime).dt.date() == column.cast(pl.Datetime)).fill_null(True).mean()
         goes_up = other.is_sorted() and not other.drop_nulls().is_duplicated().any()
         if distinct and (goes_up or float(of_day or 0) >= SAME_DAY):  # pyright: ignore[reportArgumentType]
+            return name
+    return first
+
+
+_ZONE = 15 * 60
+"""Seconds of which the offset of each zone is a multiple."""
+_FARTHEST = 14 * 3600
+"""Largest offset of a zone, in seconds."""
+_MOST_OFFSETS = 3
+"""Offsets of a zone's clock from that of another, at most: both may be set, on different days."""
+
+
+def _in_one_zone(draft: Draft, first: str, times: list[str]) -> str:
+    """Of dates, those of the same rows that repeat less often, or are in UTC, where clocks of the first are set."""
+    column = draft.frame[first].cast(pl.Datetime("us"))
+    for name in times:
+        other = draft.frame[name].cast(pl.Datetime("us"))
+        offsets = (column - other).dt.total_seconds().drop_nulls().unique()
+        if name == first or not 1 < len(offsets) <= _MOST_OFFSETS or other.null_count() > column.null_count():
+            continue
+        zones = (offsets % _ZONE == 0).all() and bool((offsets.abs() <= _FARTHEST).all())
+        in_utc = words.is_in_utc(name) and not words.is_in_utc(first)
+        if zones and (other.n_unique() > column.n_unique() or (in_utc and other.n_unique() == column.n_unique())):
             return name
     return first
 
