@@ -327,18 +327,24 @@ def are_alike(frame: pl.DataFrame, who: str, visit: str) -> bool | None:
     """
     numbers = [name for name in frame.columns if name not in (who, visit) and frame[name].dtype.is_numeric()]
     numbers = [name for name in numbers if not frame[name].has_nulls() and frame[name].n_unique() > 1][:MOST_PAIRED]
-    if not numbers:
+    if not numbers or 2 * max(count(frame, (who,)), count(frame, (visit,))) > frame.height:
         return None
     ranks = frame.select(who, visit, *((pl.col(name).rank() / pl.len()).over(visit).alias(name) for name in numbers))
-    amounts = pl.col(numbers)
-    of_one = ranks.sort(who, visit).select(amounts.diff().over(who).pow(2).mean()).row(0)
-    of_next = ranks.sort(visit, who).select(amounts.diff().over(visit).pow(2).mean()).row(0)
-    of_any = ranks.select(((amounts - amounts.mean().over(visit)).pow(2) * 2).mean()).row(0)
+
+    def squares(*order: str) -> NDArray[np.float64]:
+        """Mean square of the steps from row to row of each value of the first column, in the order of both."""
+        rows = ranks.sort(order)
+        steps = np.diff(rows.select(numbers).to_numpy(), axis=0)
+        return np.square(steps[np.diff(codes(rows, order[:1])) == 0]).mean(axis=0)
+
+    of_one, of_next = squares(who, visit), squares(visit, who)
+    # Ranks of each visit have the same mean.
+    of_any = 2 * ranks.select(numbers).to_numpy().var(axis=0)
     found = None
     for same, after, any_two in zip(of_one, of_next, of_any, strict=True):
         if after <= NEARER * min(same, any_two):
             return False
-        found = found or (same <= NEARER * after and after >= ANY * any_two) or None
+        found = found or bool(same <= NEARER * after and after >= ANY * any_two) or None
     return found
 
 
