@@ -136,6 +136,17 @@ def test_parts_that_seldom_know_the_target_are_told(planned):
     assert not warned(half, "is known in only")
 
 
+def test_empty_cells_between_faults_may_be_a_class(planned):
+    begins = np.random.default_rng(8).choice(ROWS // 4, ROWS // 14, replace=False) * 4
+    cells = [("leak", "heat")[row % 8 == 0] if row in begins else None for row in range(ROWS)]
+    (line,) = warned(planned(frame_of(x=signal(1).round(3), y=cells)), "is known in only")
+    assert line.endswith("it is a class too: give it a name of its own first, in pandas: table['y'] = "
+                         "table['y'].fillna('none')")  # fmt: skip
+    # Every ninth row was labelled.
+    cells = [("leak", "heat")[row % 2] if row % 9 == 0 else None for row in range(ROWS)]
+    assert not any("a class too" in line for line in planned(frame_of(x=signal(1).round(3), y=cells)).lines)
+
+
 # Codes beside numbers
 
 

@@ -1749,3 +1749,79 @@ def test_a_subject_under_two_spellings_is_warned_of(other):
     column = pl.Series(["P01", "P02", "P03", other, "P10"])
     assert groups.twins(column) == [("P03", other)]
     assert groups.twins(pl.Series(["v1.03", "v1.3", "a-0", "b0"])) == []
+
+
+def patients(who="id", visit="visit", first=101, count=60, times=5, order="who"):
+    """Patients with something of their own, who come several times."""
+    draws = np.random.default_rng(3)
+    own = np.repeat(draws.normal(27, 3, count), times)
+    frame = pl.DataFrame(
+        {
+            who: np.repeat(np.arange(count) + first, times),
+            visit: np.tile(np.arange(times) + 1, count),
+            "bmi": (own + 0.3 * draws.normal(size=count * times)).round(1),
+            "y": (100 + own + draws.normal(size=count * times)).round(2),
+        }
+    )
+    return shuffled(frame) if order == "mixed" else frame.sort(who if order == "who" else visit, maintain_order=True)
+
+
+@pytest.mark.parametrize(
+    ("who", "visit", "order", "time"),
+    [
+        ("id", "visit", "who", None),
+        ("id", "visit", "visit", "visit"),
+        ("Id", "visit", "mixed", "visit"),
+        ("nr", "session", "visit", None),
+        ("case", "trial", "who", None),
+    ],
+)
+@pytest.mark.parametrize(("first", "count", "times"), [(101, 60, 5), (1, 10, 12)])
+def test_persons_under_names_that_rows_have_too_are_no_order(guess, who, visit, order, time, first, count, times):
+    mapping, lines = guess(patients(who, visit, first, count, times, order))
+    assert (mapping["group"], mapping["time"]) == (who, time)
+    said = f"if it only numbers the rows of each {visit!r}, say --group {visit} --time {who}"
+    assert any(said in line for line in lines) == (who not in ("id", "Id"))
+
+
+@pytest.mark.parametrize(("name", "outer"), [("id", "visit"), ("nr", "session"), ("no", "trial"), ("case", "visit")])
+def test_numbers_of_the_rows_of_each_session_are_no_persons(guess, name, outer):
+    draws = np.random.default_rng(4)
+    walks = np.cumsum(draws.normal(size=(8, 40)), axis=1).ravel()
+    frame = pl.DataFrame({outer: np.repeat(np.arange(8) + 1, 40), name: np.tile(np.arange(40) + 1, 8), "x": walks})
+    frame = frame.with_columns(y=pl.col("x") + pl.Series(draws.normal(size=320)))
+    assert groups.visited(frame, "y", None) is None
+    assert guess(frame)[0]["group"] == outer
+
+
+def constants(draws, persons, recordings=3):
+    """Recordings of persons of whom age, height and weight are known."""
+    known = np.stack(
+        [draws.integers(20, 80, persons), draws.integers(150, 195, persons), draws.normal(75, 12, persons)]
+    )
+    known = np.repeat(known.round(1), 12 * recordings, axis=1)
+    rows = persons * recordings
+    return pl.DataFrame(
+        {"recording": np.repeat([f"r{number * 37 % rows:03d}" for number in range(rows)], 12)}
+        | {"t": np.tile(np.arange(12), rows), "x": draws.normal(size=12 * rows), "y": draws.normal(size=12 * rows)}
+        | dict(zip(("age", "height_cm", "weight_kg"), known, strict=True))
+    )
+
+
+@pytest.mark.parametrize(("drop", "persons"), [([], 20), (["age"], 20), (["height_cm"], 12)])
+def test_recordings_of_persons_who_have_no_name_are_warned_of(guess, drop, persons):
+    frame = constants(np.random.default_rng(5), persons).drop(drop)
+    (line,) = [line for line in guess(frame)[1] if "more often than by chance" in line]
+    assert f"{3 * persons} values of 'recording' share {persons} combinations" in line
+    assert line.endswith("and say --group whose,recording")
+
+
+def test_what_recordings_share_by_chance_or_by_design_is_no_person(guess):
+    draws = np.random.default_rng(6)
+    alone = constants(draws, 60, 1)
+    designed = alone.with_columns(
+        age=pl.Series(np.repeat(np.tile([1, 2, 3, 4], 15), 12)),
+        weight_kg=pl.Series(np.repeat(np.tile([5, 10, 15], 20), 12)),
+    ).drop("height_cm")
+    for frame in (alone, designed, constants(draws, 20).drop("height_cm", "weight_kg")):
+        assert not any("more often than by chance" in line for line in guess(frame)[1])

@@ -476,3 +476,15 @@ def test_what_goes_up_evenly_is_said_and_no_warning(plan, name):
     lines = plan({name: [20 * row for row in range(300)]})
     assert any(line.startswith(f"counts: {name!r} goes up evenly") for line in lines)
     assert not any(line.startswith("warning") and "goes up as a time" in line for line in lines)
+
+
+@pytest.mark.parametrize("begins", [datetime(2023, 3, 20), datetime(2023, 10, 20)])
+def test_of_two_clocks_the_one_that_is_not_set_is_the_time(plan, begins):
+    utc = [begins + timedelta(hours=row) for row in range(400)]
+    local = [when.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo("Europe/Berlin")) for when in utc]
+    lines = plan({"local_time": [f"{when:%Y-%m-%d %H:%M}" for when in local], "utc_time": utc})
+    assert any(line.startswith("time: column 'utc_time'") for line in lines) and "spans: even, 1 h" in lines
+    assert not any("daylight" in line for line in lines)
+    # Of two that go on alike, the first stays.
+    lines = plan({"time": utc, "time_utc": [when + timedelta(hours=2) for when in utc]})
+    assert any(line.startswith("time: column 'time' ") for line in lines)

@@ -51,6 +51,10 @@ CERTAIN_DIGITS = 6
 """Digits that a spreadsheet leaves of a long number in scientific notation."""
 ROUNDED_FROM = 1e11
 """Numbers from which on it does so."""
+NEARER = 0.5
+"""Times as much as other rows that two of one person differ, by the mean of squares, up to which they are of one."""
+ANY = 0.7
+"""Share of what any two rows differ by that two numbered one after another do, from which on their order is none."""
 _MOST_FOLDS = 20
 _LAST_HOUR = 24
 WHOLE_UP_TO = 2.0**63
@@ -161,6 +165,8 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         # Of a table that was shuffled, the order of time tells.
         in_time = frame if time is None else frame.sort(time)
         found = [name for name in named if in_blocks(frame, (name,)) or in_blocks(in_time, (name,))]
+        if time is None and not any(map(words.names_whom, found)) and (of_whom := visited(frame, target, time)):
+            return _of_visited(frame, target, of_whom, named)
         if turning := _whose_turn(frame, target, time, named, found):
             return turning
         if anew := numbered_anew(frame, target, time):
@@ -225,6 +231,8 @@ def _whose_turn(
             if nested(frame, who, (visit,)) or count(frame, (who,)) > frame.height / 2:
                 continue
             if both == frame.height:
+                if words.may_number_persons(who) and are_alike(frame, who, visit) is False:
+                    continue
                 choice = _coarsest(frame, target, who, others, f"each has one row in each block of {visit!r}")
                 order = f"rows of each {who!r} are read as one sequence, in the order of the file; --group names others"
                 return Grouping(choice.key, choice.reason, [*choice.warnings, *([order] if time is None else [])])
@@ -233,6 +241,111 @@ def _whose_turn(
             if several and runs(frame, (visit, who)) == both:
                 return _cut((who, visit), f"each {who!r} has rows in several blocks of {visit!r}")
     return None
+
+
+@dataclass(frozen=True)
+class Visited:
+    """Numbers under a name such as id or nr that are those of persons, each of whom comes once in each visit, say.
+
+    Attributes:
+        who, visit: the columns.
+        sorted: whether the rows of each person stand in the order of the visits.
+    """
+
+    who: str
+    visit: str
+    sorted: bool
+
+
+def visited(frame: pl.DataFrame, target: str, time: str | None) -> Visited | None:
+    """Numbers of persons under a name that those of rows have as well; None where there are none.
+
+    Either the file goes through the visits of each, there are more of them than visits, and nothing says that their
+    order means something; or rows of one are alike in something, and those of the next one are as far as any. Where
+    rows of the next number are alike, and those of the same one are not, the numbers are the order within each visit.
+    """
+    whose = [
+        name
+        for name in frame.columns
+        if name not in (target, time) and words.may_number_persons(name) and may_name(frame[name])
+    ]
+    if not whose or frame.height < 2 * FEWEST_ROWS:
+        return None
+    visits = [
+        name
+        for name in may_identify(frame, target, None) + [name for name in frame.columns if words.is_part(name)]
+        if name not in (target, time)
+        and frame[name].dtype.is_integer()
+        and not frame[name].has_nulls()
+        and _counts_visits(name)
+    ]
+    for who, visit in itertools.product(whose, dict.fromkeys(visits)):
+        persons, times = count(frame, (who,)), count(frame, (visit,))
+        if who == visit or frame[who].has_nulls() or not FEWEST < persons <= frame.height / 2:
+            continue
+        if not frame.select(who, visit).is_unique().all():
+            continue
+        in_file = persons > times and order_within(frame, visit, (who,)) == "up"
+        alike = are_alike(frame, who, visit)
+        if alike is not False and (alike or in_file):
+            back = frame.select((pl.col(visit).diff().over(who) < 0).any()).item()
+            return Visited(who, visit, not back)
+    return None
+
+
+def _of_visited(frame: pl.DataFrame, target: str, found: Visited, named: list[str]) -> Grouping:
+    """The key of persons who are numbered under a name that says little of them."""
+    who, visit = found.who, found.visit
+    choice = _coarsest(
+        frame, target, who, [name for name in named if name != who], f"each has one row in each {visit!r}"
+    )
+    warnings = list(choice.warnings)
+    if not found.sorted:
+        warnings.append(
+            f"the rows of each {who!r} do not stand in the order of {visit!r}, and count in that of the file; --time "
+            f"{shlex.quote(visit)} sorts them"
+        )
+    if not words.names_whom(who) and words.is_within(visit):
+        warnings.append(
+            f"{who!r} is taken for who or what comes once in each {visit!r}; if it only numbers the rows of each "
+            f"{visit!r}, say --group {shlex.quote(visit)} --time {shlex.quote(who)}"
+        )
+    return Grouping(choice.key, choice.reason, warnings)
+
+
+def _counts_visits(name: str) -> bool:
+    counts = words.is_within(name) or words.counts_samples(name) or words.counts_within(name)
+    return not words.may_number_persons(name) and (
+        counts or words.numbers_rows(name) or words.is_part(name) or words.time_name(name) is not None
+    )
+
+
+def are_alike(frame: pl.DataFrame, who: str, visit: str) -> bool | None:
+    """Whether rows of one number are alike and not those of the next (True), the other way round (False), or neither.
+
+    Amounts count by their ranks among those of one visit, so that what all have in common at it says nothing.
+    """
+    numbers = [name for name in frame.columns if name not in (who, visit) and frame[name].dtype.is_numeric()]
+    numbers = [name for name in numbers if not frame[name].has_nulls() and frame[name].n_unique() > 1][:MOST_PAIRED]
+    if not numbers or 2 * max(count(frame, (who,)), count(frame, (visit,))) > frame.height:
+        return None
+    ranks = frame.select(who, visit, *((pl.col(name).rank() / pl.len()).over(visit).alias(name) for name in numbers))
+
+    def squares(*order: str) -> NDArray[np.float64]:
+        """Mean square of the steps from row to row of each value of the first column, in the order of both."""
+        rows = ranks.sort(order)
+        steps = np.diff(rows.select(numbers).to_numpy(), axis=0)
+        return np.square(steps[np.diff(codes(rows, order[:1])) == 0]).mean(axis=0)
+
+    of_one, of_next = squares(who, visit), squares(visit, who)
+    # Ranks of each visit have the same mean.
+    of_any = 2 * ranks.select(numbers).to_numpy().var(axis=0)
+    found = None
+    for same, after, any_two in zip(of_one, of_next, of_any, strict=True):
+        if after <= NEARER * min(same, any_two):
+            return False
+        found = found or bool(same <= NEARER * after and after >= ANY * any_two) or None
+    return found
 
 
 def _names_what(name: str) -> bool:

@@ -39,6 +39,10 @@ MOST_GROUPS = 100
 """Groups among which sums of some of them are looked for."""
 MOST_COLUMNS = 12
 """Columns of numbers in which sums of groups are looked for."""
+MORE_OFTEN = 10
+"""Times as often as by chance that recordings are alike in what stays the same of a person, where they are of one."""
+FEWEST_PERSONS = 8
+"""Persons from which on what is known of them tells them from products, say, of which there are a few."""
 MOST_ROWS = 10_000
 """Rows in which recordings that were written together are looked for: the first ones."""
 
@@ -161,6 +165,32 @@ def constant_together(frame: pl.DataFrame, target: str, time: str | None) -> tup
     several = [names for names in of_rows.values() if len(names) > 1 or words.is_of_subject(names[0])]
     found = [(names, are_recordings(names)) for names in several]
     return max((pair for pair in found if pair[1]), key=lambda pair: len(pair[0]), default=None)
+
+
+def same_person(frame: pl.DataFrame, name: str, target: str, time: str | None) -> tuple[list[str], int] | None:
+    """Amounts, such as ages and weights, in which recordings are alike too often by chance; and how many share them.
+
+    By chance two are alike in all of them as often as they would be if each amount had nothing to do with the others.
+    """
+    amounts = [
+        other
+        for other in frame.columns
+        if other not in (name, target, time) and frame[other].dtype.is_numeric() and words.is_of_subject(other)
+    ]
+    amounts = [other for other in amounts if not frame[other].has_nulls() and groups.nested(frame, other, (name,))]
+    if len(amounts) < 2:
+        return None
+    each = frame.select(name, *amounts).unique(name)
+
+    def pairs(key: list[str]) -> float:
+        sizes = each.group_by(key).len()["len"].to_numpy().astype(np.float64)
+        return float((sizes * (sizes - 1) / 2).sum())
+
+    every, persons = each.height * (each.height - 1) / 2, groups.count(each, tuple(amounts))
+    if not FEWEST_PERSONS <= persons <= MOST * each.height:
+        return None
+    chance = every * float(np.prod([pairs([other]) / every for other in amounts]))
+    return (amounts, persons) if pairs(amounts) >= MORE_OFTEN * max(chance, 1.0) else None
 
 
 def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:

@@ -44,6 +44,7 @@ def choose(draft: Draft) -> None:
             draft.together = _proposed(draft, draft.frame, finer)
         _suspect_interleaved(draft, hidden_groups.interleaved(draft.frame, draft.target, draft.time, draft.key))
         _suspect_totals(draft)
+        _suspect_same_person(draft)
     else:
         _suspect_one_row_each(draft)
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
@@ -286,6 +287,25 @@ def _suspect_compound(draft: Draft) -> None:
         f"({shared.parts} parts, {shared.names} names): if that is whom they are of, the same one is in training and "
         f"in test. Then give it a column of its own, {_column_of_part(name, shared)}, and say --group "
         f"{shlex.quote(','.join(('whose', *draft.key)))}"
+    )
+
+
+def _suspect_same_person(draft: Draft) -> None:
+    """Warn of recordings that share what stays the same of a person, who then is in several parts."""
+    name = draft.key[0]
+    if (
+        words.names_whom(name)
+        or (found := hidden_groups.same_person(draft.frame, name, draft.target, draft.time)) is None
+    ):
+        return
+    amounts, persons = found
+    keys = shlex.quote(",".join(("whose", *draft.key)))
+    values = groups.count(draft.frame, (name,))
+    draft.warnings.append(
+        f"{values} values of {name!r} share {persons} combinations of {listed(amounts, 6)}, "
+        "more often than by chance: if each combination is that of one person, place or thing, the same one is in "
+        "training and in test. Then give it a column of its own, in pandas: "
+        f"table['whose'] = table.groupby({amounts}).ngroup(), and say --group {keys}"
     )
 
 

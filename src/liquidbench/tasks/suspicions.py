@@ -379,8 +379,28 @@ def _few_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     if few:
         yield (
             f"the target, {meaning.target!r}, is known in only {listed(few, quote=False)}; no other rows are learnt "
-            "from or scored"
+            f"from or scored{_name_for_none(meaning)}"
         )
+
+
+def _name_for_none(meaning: Meaning) -> str:
+    """How to make a class of empty cells of text, where what is written comes now and then; empty where not.
+
+    Labels that are known in one stretch, or in every tenth row, say, are those of which others were not made.
+    """
+    column = meaning.frame[meaning.target]
+    known = np.flatnonzero(column.is_not_null().to_numpy())
+    begins = known[np.diff(known, prepend=-2) > 1]
+    gaps = np.diff(begins)
+    if meaning.classes is None or column.dtype != pl.String or len(begins) < groups.MANY_BLOCKS:
+        return ""
+    if np.mean(gaps == np.median(gaps)) > 1 / 2:
+        return ""
+    table = f"table[{meaning.target!r}]"
+    return (
+        f". If an empty cell means that there was none of {listed(meaning.classes, 3)}, it is a class too: give it a "
+        f"name of its own first, in pandas: {table} = {table}.fillna('none')"
+    )
 
 
 def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -391,9 +411,12 @@ def _few_groups(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     single = [name for name in SPLITS if len(groups_of[name]) == 1]
     if single and len(set().union(*groups_of.values())) > 1:
         holds = listed((f"{name} {next(iter(groups_of[name]))!r}" for name in single), quote=False)
+        # Who comes again in each of a few visits is in all parts then.
+        guessed = "group" not in meaning.given and words.is_within(meaning.key[0])
+        other = ", or name the column that says whose rows they are (--group)" * guessed
         yield (
             f"{'parts of the split hold' if len(single) > 1 else 'a part of the split holds'} a single "
-            f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them"
+            f"{meaning.group!r} ({holds}), and what is found on it may hold for no other; give more of them{other}"
         )
     rows = {name: sum(map(len, of)) for name, of in sequences.splits.items()}
     total = sum(rows.values())

@@ -99,6 +99,7 @@ def _choose(draft: Draft) -> str | None:
         # Of several, rows are in the order of the one that they were measured by.
         ordered = [name for name in usable if draft.frame[name].drop_nulls().is_sorted()] or usable
         first = first or _finer(draft, next((name for name in ordered if name in named), ordered[0]), usable)
+        first = first if first in joined else _in_one_zone(draft, first, usable)
         others = [name for name in times if name != first]
         reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
     elif like:
@@ -271,6 +272,29 @@ def _finer(draft: Draft, first: str, times: list[str]) -> str:
     return first
 
 
+_ZONE = 15 * 60
+"""Seconds of which the offset of each zone is a multiple."""
+_FARTHEST = 14 * 3600
+"""Largest offset of a zone, in seconds."""
+_MOST_OFFSETS = 3
+"""Offsets of a zone's clock from that of another, at most: both may be set, on different days."""
+
+
+def _in_one_zone(draft: Draft, first: str, times: list[str]) -> str:
+    """Of dates, those of the same rows that repeat less often, or are in UTC, where clocks of the first are set."""
+    column = draft.frame[first].cast(pl.Datetime("us"))
+    for name in times:
+        other = draft.frame[name].cast(pl.Datetime("us"))
+        offsets = (column - other).dt.total_seconds().drop_nulls().unique()
+        if name == first or not 1 < len(offsets) <= _MOST_OFFSETS or other.null_count() > column.null_count():
+            continue
+        zones = (offsets % _ZONE == 0).all() and bool((offsets.abs() <= _FARTHEST).all())
+        in_utc = words.is_in_utc(name) and not words.is_in_utc(first)
+        if zones and (other.n_unique() > column.n_unique() or (in_utc and other.n_unique() == column.n_unique())):
+            return name
+    return first
+
+
 def _within_recordings(draft: Draft) -> list[NDArray[np.int64] | None]:
     """Each row's number of a recording, by whatever may tell recordings apart; None for the file as one."""
     of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
@@ -352,10 +376,20 @@ def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
     if len(found) == 1:
         return found[0]
     rows = [name for name in numbers if words.numbers_rows(name) and not draft.frame[name].null_count()]
+    of_whom = None if found or draft.key else groups.visited(draft.frame, draft.target, None)
     for name in [] if found else rows:
+        # Persons have an order in the file, and none in time.
+        if of_whom and name == of_whom.who:
+            continue
+        if of_whom and name == of_whom.visit and not of_whom.sorted:
+            return name, f"it numbers the rows of each {of_whom.who!r}, which do not stand in its order"
         key = groups.told_apart_by(draft.frame, name, keys)
         # Persons come once in each visit, too; and what is named like a time is none of the recordings.
         if key is None or (key and groups.are_given_out(draft.frame[name])) or any(map(words.time_name, key)):
+            continue
+        # What only numbers the rows of each visit has no visits.
+        numbers_rows = len(key) == 1 and words.may_number_persons(key[0]) and draft.frame[key[0]].dtype.is_numeric()
+        if numbers_rows and groups.are_alike(draft.frame, key[0], name) is False:
             continue
         if groups.order_within(draft.frame, name, key) == "mixed":
             return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
@@ -423,11 +457,12 @@ def _suspect_order(draft: Draft, free: list[str]) -> None:
         for key in every
         if draft.key or _all_named(key) or all(draft.frame[part].dtype == pl.String for part in key)
     ]
+    of_whom = None if draft.key else groups.visited(draft.frame, draft.target, None)
     for name in free:
         column = draft.frame[name]
         if not column.dtype.is_integer() or column.has_nulls() or column.n_unique() < 3:
             continue
-        if words.is_named(name) and not words.is_within(name):
+        if (words.is_named(name) and not words.is_within(name)) or (of_whom and name in (of_whom.who, of_whom.visit)):
             continue
         key = groups.told_apart_by(draft.frame, name, keys)
         if key is not None and groups.order_within(draft.frame, name, key) == "mixed":

@@ -191,6 +191,17 @@ def numbers_rows(name: str) -> bool:
     return bool(re.fullmatch(form, name.strip(), re.I))
 
 
+def may_number_persons(name: str) -> bool:
+    """Whether a column's name is one for numbers of rows or of cases, which may be those of persons as well.
+
+    Example:
+        >>> may_number_persons("id"), may_number_persons("Case No"), may_number_persons("frame")
+        (True, True, False)
+    """
+    form = r"(?:case|record|rec|obs|observation|row|lfd|fall)?[ _.-]?(?:id|no|nr|num|number|nummer|index|idx|#)?\.?"
+    return bool(name.strip()) and bool(re.fullmatch(form, name.strip(), re.I))
+
+
 def is_saved_index(name: str) -> bool:
     """Whether a column has no name, as the index of a table that pandas has saved."""
     return bool(re.fullmatch(r"unnamed(?: column|:) ?\d+|level_\d|index", name.strip(), re.I))
