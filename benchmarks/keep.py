@@ -148,7 +148,8 @@ def of_time(found: Comparison) -> list[str]:
 
 def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in: Path) -> str:
     frame = results.compared(frame, study.matching[0])
-    found = compare(frame, tasks, study.smallest_difference, without=partial(predictions.scores_without, found_in))
+    without = partial(predictions.scores_without, found_in)
+    found = compare(frame, tasks, study.smallest_difference, without=without, rates=study.search.learning_rates)
     # A task under a condition has no verdict of its own.
     tasks = {name: facts for name, facts in tasks.items() if not parted(name)[1]}
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}

@@ -6,8 +6,9 @@ for any k, and no model gains from having more settings. They depend only on see
 trials of one number, all models draw the same values.
 
 Successive halving (Optuna's `SuccessiveHalvingPruner`) stops poor trials early: at each rung, a trial continues if its
-best score so far is in the better half of the scores that it and the trials before it had there. Nothing else matters,
-neither time nor other processes, so a search has the same result on any machine and after any interruption.
+best score so far is in the better half of the scores that it and the trials before it had there. In closed loops no
+trial is stopped, since the loss, which is all that is known at a rung, foretells badly what a network does. Nothing else
+matters, neither time nor other processes, so a search has the same result on any machine and after any interruption.
 
 Each search has one Optuna journal, to which every trial is appended when it is scored. A process that is killed loses
 only its current trial; the next process continues after the last one. Each line has a checksum and states its search
@@ -32,16 +33,13 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from liquidbench.conditions import parted
 from liquidbench.folder import StudyFolder
-from liquidbench.study import Run
+from liquidbench.study import LEARNING_RATES, Run
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.wording import counted
 
-LEARNING_RATES = (3e-4, 3e-2)
-"""Smallest and largest learning rate; draws are log-uniform."""
-
 EARLIER_LEARNING_RATES = (1e-3, 1e-1)
-"""`LEARNING_RATES` of studies that count epochs, made with earlier versions."""
+"""`liquidbench.study.LEARNING_RATES` of studies that count epochs, made with earlier versions."""
 
 SHARED: Mapping[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
@@ -50,7 +48,10 @@ SHARED: Mapping[str, BaseDistribution] = {
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
     "clip_norm": FloatDistribution(0.3, 3.0, log=True),
 }
-"""Distributions that are the same for every model, in the order in which they are drawn; see `Settings`."""
+"""Distributions that are the same for every model, in the order in which they are drawn; see `Settings`.
+
+A study may give another range of learning rates (`liquidbench.study.Search`).
+"""
 
 RUNGS = (1, 2, 4)
 """Rungs of successive halving, in eighths of the steps: there a trial continues if it is in the better half."""
@@ -125,12 +126,14 @@ class Space:
         readouts: some of `liquidbench.models.READOUTS`, the same for every model; empty if each step has a target.
         higher_is_better: direction of the scores at rungs.
         strengths: least and greatest strength of the objective; None where it is not searched for.
+        rates: smallest and largest learning rate; draws are log-uniform.
     """
 
     structures: Sequence[Mapping[str, Any]]
     readouts: tuple[str, ...] = ()
     higher_is_better: bool = True
     strengths: tuple[float, float] | None = None
+    rates: tuple[float, float] = LEARNING_RATES
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -139,7 +142,8 @@ class Space:
         labels = tuple(map(_label, self.structures))
         # Last, so that trials of one number draw the same other settings for every objective.
         strength = {"strength": FloatDistribution(*self.strengths, log=True)} if self.strengths else {}
-        return {**SHARED, **readout, "structure": CategoricalDistribution(labels), **strength}
+        rate = {"learning_rate": FloatDistribution(*self.rates, log=True)}
+        return {**SHARED, **rate, **readout, "structure": CategoricalDistribution(labels), **strength}
 
     def settings(self, drawn: Mapping[str, Any]) -> Settings:
         """The settings for Optuna's parameters."""

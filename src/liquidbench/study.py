@@ -51,6 +51,9 @@ SELECTIONS: Mapping[str, str] = {
 SEARCHES = tuple(mode if by == "validation" else f"{mode}, {by}" for by in SELECTIONS for mode in MODES)
 """What the column ``search`` of results says of a search: its mode, and what selects if that is not validation."""
 
+LEARNING_RATES = (3e-4, 3e-2)
+"""Smallest and largest learning rate that a search draws, unless a study gives others; draws are log-uniform."""
+
 DEVICES = ("cpu", "cuda")
 """Devices on which networks can be trained and measured."""
 
@@ -200,6 +203,7 @@ class Search:
             split, and every other seed and split trains once with the best settings found.
         minutes: wall-clock limit of a search in minutes, shared equally among its trials; None for no limit. A training
             outside of a search has the share of one trial.
+        learning_rates: smallest and largest learning rate that is drawn.
         selection: a key of `SELECTIONS`. With "environments", a trial trains a network without each of the training
             environments, and is as good as these are on average in the one that they have not seen. With "oracle" test
             selects: its scores say what could be reached by choosing well, and are no estimate of anything else.
@@ -208,6 +212,7 @@ class Search:
     trials: int = 10
     mode: Literal["full", "cheap"] = "full"
     minutes: float | None = None
+    learning_rates: tuple[float, float] = LEARNING_RATES
     selection: Literal["validation", "environments", "oracle"] = "validation"
 
     def __post_init__(self) -> None:
@@ -216,6 +221,12 @@ class Search:
             raise ValueError(f"search.mode must be one of {', '.join(MODES)}; got {_shown(self.mode)}")
         if self.minutes is not None:
             _set(self, "minutes", _number("search.minutes", self.minutes, above=0))
+        expected = "the smallest and the largest rate"
+        rates = _list("search.learning_rates", self.learning_rates, expected)
+        if len(rates) != 2:
+            raise ValueError(f"search.learning_rates must be {expected}; got {_shown(self.learning_rates)}")
+        low = _number("search.learning_rates[0]", rates[0], above=0)
+        _set(self, "learning_rates", (low, _number("search.learning_rates[1]", rates[1], above=low, at_most=1)))
         _known("search.selection", self.selection, SELECTIONS)
 
     @property
@@ -628,6 +639,8 @@ class Study:
             del content["training"]["objective"]
         if self.search.selection == "validation":
             del content["search"]["selection"]
+        if self.search.learning_rates == LEARNING_RATES:
+            del content["search"]["learning_rates"]
         return _dumped(_plain(content))
 
     @property

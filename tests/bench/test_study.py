@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from liquidbench import results, study_file
 from liquidbench.models import UserModel
+from liquidbench.search import Space, draw_settings
 from liquidbench.shifts import SHIFTS
 from liquidbench.study import (
     _ALWAYS,
@@ -230,6 +231,22 @@ class TestErrors:
             (
                 {"search": {"selection": "oracles"}},
                 "search.selection must be one of validation, environments, oracle; got 'oracles' (did you mean",
+            ),
+            (
+                {"search": {"learning_rates": 0.1}},
+                "search.learning_rates must be a list of the smallest and the largest",
+            ),
+            (
+                {"search": {"learning_rates": [0.1]}},
+                "search.learning_rates must be the smallest and the largest rate; got",
+            ),
+            (
+                {"search": {"learning_rates": [0, 0.1]}},
+                "search.learning_rates[0] must be a finite number above 0; got 0",
+            ),
+            (
+                {"search": {"learning_rates": [0.01, 0.001]}},
+                "search.learning_rates[1] must be a finite number above 0.01 and at most 1; got 0.001",
             ),
             ({"matching": ["params"]}, "matching[0] must be one of parameters, compute, state; got 'params'"),
             ({"matching": []}, "matching must be a list of names among parameters, compute, state; got []"),
@@ -518,6 +535,17 @@ class TestRuns:
         other = replace(asked, search=replace(asked.search, selection="environments")).runs()[0]
         assert len({run.search_id("d") for run in (plain.runs()[0], asked.runs()[0], other)}) == 3
 
+    def test_another_range_of_learning_rates_is_written_drawn_and_part_of_ids(self):
+        plain, asked = (
+            Study.parse(MAPPING | {"search": {"trials": 5, **more}}) for more in ({}, {"learning_rates": [1e-4, 3e-3]})
+        )
+        assert "learning_rates" not in plain.to_yaml() and plain.search.learning_rates == (3e-4, 3e-2)
+        assert Study.parse(yaml.safe_load(asked.to_yaml())) == asked
+        before, after = plain.runs()[0], asked.runs()[0]
+        assert before.id("d") != after.id("d") and before.search_id("d") != after.search_id("d")
+        draws = [draw_settings(after, number, Space([{}], rates=(1e-4, 3e-3))).learning_rate for number in range(60)]
+        assert 1e-4 <= min(draws) < 2e-4 and 1.5e-3 < max(draws) <= 3e-3
+
     def test_more_trials_go_on_with_a_search_and_another_cap_does_not(self):
         run = a_run()
         assert run.search_id("d") == replace(run, search=Search(trials=9)).search_id("d")
@@ -651,12 +679,13 @@ class TestId:
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
             later = {Run: {"device", "version"}, Training: {"steps", "objective"}, Robustness: {"shifts"}}
-            later[Search] = {"selection"}
+            later[Search] = {"selection", "learning_rates"}
             assert left_out == later.get(kind, set()), kind
         assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
         assert Training.__dataclass_fields__["objective"].default == "erm"
         assert Search.__dataclass_fields__["selection"].default == "validation"
+        assert Search.__dataclass_fields__["learning_rates"].default == (0.0003, 0.03)
 
     def test_fields_in_all_ids_count_at_their_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""

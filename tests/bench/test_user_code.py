@@ -610,6 +610,14 @@ def balance(tmp_path, monkeypatch):
     return study
 
 
+def test_no_trial_of_a_closed_loop_is_stopped_for_its_loss(balance, tmp_path):
+    asked = balance.read_text().replace("trials: 1", "trials: 4").replace("steps: 10", "steps: 80")
+    balance.write_text(asked.replace("[CfC, GRU]", "[GRU]").replace("seeds: 2", "seeds: 1"))
+    assert main(["run", str(balance), "--results", str(tmp_path), "--plain", "--in-process"]) == 0
+    curves = results.read(tmp_path / "loop").filter(metric="loss", split="validation", kind="fit")
+    assert curves.group_by("trial").agg(pl.col("step").max()).sort("trial").rows() == [(n, 80) for n in range(4)]
+
+
 @pytest.mark.parametrize(
     "how",
     [["--in-process"], pytest.param(["--processes", "1"], marks=pytest.mark.slow)],

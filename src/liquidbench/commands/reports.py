@@ -84,6 +84,7 @@ def write_report(study: "Study", directory: Path, form: Literal["html", "markdow
             study.families,
             without,
             partial(predictions.found, directory),
+            study.search.learning_rates,
         )
     with refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables

@@ -853,7 +853,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         else (
             "the readout of a sequence",
             "A trial continues after an eighth, a quarter and half of its steps only if it is in the better half of "
-            "the trials so far. ",
+            "the trials so far, but for closed loops, in which all are trained to their end. ",
             "The validation score chooses the step and the trial.",
         )
     )

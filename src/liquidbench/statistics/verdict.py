@@ -16,7 +16,7 @@ from liquidbench.conditions import parted
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
 from liquidbench.predictions import Predicted
-from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
+from liquidbench.search import EARLIER_LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
     FEWEST_RANKED,
@@ -55,6 +55,7 @@ from liquidbench.statistics.task_results import (
     results_by_task,
 )
 from liquidbench.statistics.worlds import InWorlds, in_worlds
+from liquidbench.study import LEARNING_RATES
 from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 EDGE = 0.05
@@ -185,6 +186,7 @@ def compare(
     families: Mapping[str, Family] | None = None,
     without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
     predicted: Callable[[str], Mapping[str, Predicted] | None] | None = None,
+    rates: tuple[float, float] = LEARNING_RATES,
 ) -> Comparison:
     """Judge a study's results.
 
@@ -208,6 +210,7 @@ def compare(
             (`liquidbench.predictions.scores_without`). Without it verdicts hold only for the test set used.
         predicted: ``predicted(run_id)`` returns the predictions of a run, or None (`liquidbench.predictions.found`);
             `Comparison.certainties` come from them.
+        rates: smallest and largest learning rate that searches drew.
 
     Returns:
         Leaderboard, pairs and verdict; empty if the frame is empty.
@@ -227,6 +230,7 @@ def compare(
                 families,
                 without,
                 predicted if one == matchings[0] else None,
+                rates,
             )
             for one in matchings
         )
@@ -256,7 +260,7 @@ def compare(
         verdict=Verdict(
             headline=_headline(judgements),
             judgements=tuple(judgements),
-            warnings=tuple(_warnings(bases, judgements)),
+            warnings=tuple(_warnings(bases, judgements, rates)),
             thresholds=_thresholds(smallest_difference),
         ),
         over_tasks=judge_over_tasks(
@@ -464,7 +468,7 @@ def _named(judgements: Sequence[Judgement]) -> str:
     return ", ".join([start, *more])
 
 
-def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
+def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement], rates: tuple[float, float]) -> list[str]:
     warnings = []
     if not judgements:
         return warnings
@@ -508,7 +512,7 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         + _unlike(tasks)
         + _fallbacks(tasks)
         + _disturbed(tasks)
-        + _learning(tasks)
+        + _learning(tasks, rates)
     )
 
 
@@ -624,7 +628,7 @@ def _disturbed(tasks: Sequence[TaskResults]) -> list[str]:
     ]
 
 
-def _learning(tasks: Sequence[TaskResults]) -> list[str]:
+def _learning(tasks: Sequence[TaskResults], rates: tuple[float, float]) -> list[str]:
     """Warns if more steps, or learning rates outside the range, might change the scores."""
     chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
@@ -641,7 +645,7 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
             f"than before training ({_tally(untrained)})."
         )
-    rates = EARLIER_LEARNING_RATES if unit == "epoch" else LEARNING_RATES
+    rates = EARLIER_LEARNING_RATES if unit == "epoch" else rates
     edges = {end: _at_end(chosen, end, rates) for end in ("lower", "upper")}
     near = [f"{words} to the {end} one" for end, words in edges.items() if words]
     if near:

@@ -377,7 +377,9 @@ def _search_trials(
         if run.search.selection == "environments":
             left_out = searcher.left_out(settings, number, run.search.trials)
             return left_out.best_score, left_out.record
-        made = searcher.train(settings, number, run.search.trials, should_prune)
+        # A network with a higher loss may be the better one in a closed loop.
+        halving = _compared_by(run, task) is task.main
+        made = searcher.train(settings, number, run.search.trials, should_prune if halving else lambda _, score: False)
         if made.ended == "pruned":
             return made.best_score, made.record
         beaten = [other.best_score for other in best.values() if other.best_score is not None]
@@ -400,7 +402,8 @@ def _space(run: Run, task: Task) -> Space:
     readouts = READOUTS if task.per == "sequence" else ()
     objective, given = objectives.parse(run.objective)
     strengths = objective.searched if given is None else None
-    return Space([structure for structure, _ in offered], readouts, task.main.higher_is_better, strengths)
+    structures, rates = [structure for structure, _ in offered], run.search.learning_rates
+    return Space(structures, readouts, task.main.higher_is_better, strengths, rates)
 
 
 def best_known_settings(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
