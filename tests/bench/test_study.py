@@ -234,15 +234,15 @@ class TestErrors:
             ),
             (
                 {"search": {"learning_rates": 0.1}},
-                "search.learning_rates must be a list of the smallest and the largest",
+                "search.learning_rates must be a list of the smallest and the",
             ),
             (
                 {"search": {"learning_rates": [0.1]}},
-                "search.learning_rates must be the smallest and the largest rate; got",
+                "search.learning_rates must be the smallest and the largest rate",
             ),
             (
                 {"search": {"learning_rates": [0, 0.1]}},
-                "search.learning_rates[0] must be a finite number above 0; got 0",
+                "search.learning_rates[0] must be a finite number above 0; got",
             ),
             (
                 {"search": {"learning_rates": [0.01, 0.001]}},
