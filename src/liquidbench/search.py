@@ -7,7 +7,7 @@ trials of one number, all models draw the same values.
 
 Successive halving (Optuna's `SuccessiveHalvingPruner`) stops poor trials early: at each rung, a trial continues if its
 best score so far is in the better half of the scores that it and the trials before it had there. In closed loops no
-trial is stopped, since the loss, which is all that is known at a rung, foretells badly what a network does. Nothing else
+trial is stopped: the loss, which is all that is known at a rung, foretells badly what a network does. Nothing else
 matters, neither time nor other processes, so a search has the same result on any machine and after any interruption.
 
 Each search has one Optuna journal, to which every trial is appended when it is scored. A process that is killed loses
