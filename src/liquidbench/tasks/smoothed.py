@@ -15,6 +15,8 @@ from liquidbench.tasks.draft import last_digit
 from liquidbench.tasks.leaks import Rows
 from liquidbench.wording import counted
 
+EXACT = 1e-6
+"""Error, in usual deviations of a feature, of numbers that are not rounded to decimals."""
 FEWEST_ROWS = 20
 """Rows that a weighted sum tells and the past does not, by no accident."""
 ALMOST_ALL = 0.95
@@ -103,7 +105,8 @@ class Kernels:
         there = values[~np.isnan(values)]
         if len(there) < 3 * FEWEST_ROWS or np.ptp(there) == 0 or len(np.unique(there)) < FEWEST_ROWS:
             return None
-        near = 0.5 * last_digit(there) + 1e-6 * float(there.std())
+        # By medians, as one value far from all others would leave room for anything.
+        near = 0.5 * last_digit(there) + EXACT * float(np.median(np.abs(there - np.median(there))))
         for form, places, table, solution in self.designs:
             kept = ~np.isnan(values[places])
             if kept.sum() < max(PER_WEIGHT * table.shape[1] * 1.5, 3 * FEWEST_ROWS):
