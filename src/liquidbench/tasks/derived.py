@@ -30,6 +30,7 @@ from liquidbench.tasks.leaks import (
 )
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
+from liquidbench.tasks.smoothed import Kernels
 from liquidbench.wording import counted, listed
 
 ALMOST_ALL = 0.95
@@ -104,7 +105,10 @@ def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterato
     amounts = _amounts(meaning, own)
     searches = [copies.says, *(_Aggregates(meaning, own, amount).says for amount in amounts)]
     if meaning.per == "step":
-        searches += [_Windows(meaning, own.head(MOST_ROWS), amount.head(MOST_ROWS)).says for amount in amounts]
+        first, heads = own.head(MOST_ROWS), [amount.head(MOST_ROWS) for amount in amounts]
+        searches += [_Windows(meaning, first, amount).says for amount in heads]
+        until = 0 if meaning.forecasts else -1
+        searches += [Kernels(first, amount.what, amount.numbers, amount.known, until).says for amount in heads]
     searches.append(ends.says)
     way = "if it is not known when the prediction is made, leave it out (features: in a study)"
     yield from copies.of_several(found)

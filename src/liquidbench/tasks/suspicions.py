@@ -6,7 +6,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, derived, features, filled, formulas, groups, leaks, repeats, units, wild, words
+from liquidbench.tasks import (
+    dates,
+    derived,
+    features,
+    filled,
+    formulas,
+    groups,
+    leaks,
+    repeats,
+    units,
+    wild,
+    within,
+    words,
+)
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS
@@ -40,6 +53,19 @@ FEWEST_STEPS = 20
 MOST_RESETS = 2
 """Times that a meter begins again in one recording; what does so more often is meant to, as rain since midnight."""
 
+TURNS = {360.0: "np.deg2rad({})", 2 * np.pi: "{}", 24.0: "{} * 2 * np.pi / 24"}
+"""Whole turns, of angles and of the hours of a day, and how numbers become radians."""
+FEWEST_WRAPS = 5
+"""Steps from one end of a turn to the other."""
+FAR_ROUND = 0.75
+"""Share of a turn from which on a step may be a short one the other way round."""
+SHORT = 1 / 8
+"""Share of a turn that the usual step is, at most: half of what it is where any value follows any other."""
+WRAPS_FOR_JUMPS = 3
+"""Times as many steps are wraps as are of half a turn to `FAR_ROUND`, which are none."""
+COVERS = 0.01
+"""Share of the values that are in each eighth of a turn: what is switched on and off is at its ends."""
+
 FEWEST_AMOUNTS = 12
 """Distinct numbers in training from which on a column is a measurement and no flag or state."""
 LONGER = 5
@@ -59,6 +85,7 @@ def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         _times_in_another_unit,
         _leaks,
         _shared_target,
+        _goes_round,
         _began_again,
         units.suspects,
         _sorted_by_target,
@@ -80,6 +107,7 @@ def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     yield from leaks.suspects(meaning, sequences, found)
     yield from formulas.suspects(meaning, sequences, found)
     yield from derived.suspects(meaning, sequences, found)
+    yield from within.suspects(meaning, sequences, found)
 
 
 def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -168,6 +196,41 @@ def _shared_target(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             "that test asks what training has shown. Make one row of each time first, in pandas: table.pivot("
             f"index={meaning.time!r}, columns={meaning.group!r}), with the target once"
         )
+
+
+def _goes_round(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A target that is an angle or an hour of the day: it steps from one end of a turn to the other, else little."""
+    if meaning.classes is not None or meaning.per != "step":
+        return
+    numbers = meaning.frame[meaning.target].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    rows = np.flatnonzero(~np.isnan(numbers))
+    known, codes = numbers[rows], meaning.codes()[rows]
+    steps = np.diff(known)[np.diff(codes) == 0]
+    for turn, least in ((size, end) for size in TURNS for end in (0.0, -size / 2)):
+        slack = 1e-3 * turn
+        if not len(steps) or known.min() < least - slack or known.max() > least + turn + slack:
+            continue
+        eighths = np.bincount(np.clip((known - least) * 8 // turn, 0, 7).astype(np.int64), minlength=8)
+        sizes = np.abs(steps)
+        wraps = int(np.count_nonzero(sizes >= FAR_ROUND * turn))
+        jumps = int(np.count_nonzero(sizes >= turn / 2)) - wraps
+        short = float(np.median(np.minimum(sizes, turn - sizes)))
+        if (
+            wraps >= max(FEWEST_WRAPS, WRAPS_FOR_JUMPS * jumps)
+            and 0 < short <= SHORT * turn
+            and eighths.min() >= COVERS * len(known)
+        ):
+            column = f"table[{meaning.target!r}]"
+            radians = TURNS[turn].format(column)
+            yield (
+                f"the target, {meaning.target!r}, seems to go round: {wraps} of its steps go from one end of "
+                f"{least:.4g} to {least + turn:.4g} to the other, and others are short, as those of "
+                f"{'hours of the day' if turn == 24 else 'an angle'} are. An error across the ends, which is small, "
+                f"counts as almost {turn:.4g}. Predict its sine and its cosine, each in a study of its own and without "
+                f"the other and {meaning.target!r} among the features; in pandas: table['sine'] = np.sin({radians}), "
+                f"table['cosine'] = np.cos({radians})"
+            )
+            return
 
 
 def _began_again(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
