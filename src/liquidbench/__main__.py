@@ -1,8 +1,8 @@
 """The command line: run, resume and report on studies, compare networks on a table, train, keep and use one.
 
-Exit codes: 0 for success, 1 if every fit failed, 2 for a wrong command or bad input (with a message of one sentence),
-130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if the reader of the output has gone. Modules are imported
-where a command needs them, so help, ``list`` and ``report`` never load torch.
+Exit codes: 0 for success, 1 if every fit failed or a task of the study could not be built, 2 for a wrong command or bad
+input (with a message of one sentence), 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if the reader of the
+output has gone. Modules are imported where a command needs them, so help, ``list`` and ``report`` never load torch.
 """
 
 import os

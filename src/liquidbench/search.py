@@ -142,7 +142,7 @@ class Space:
         labels = tuple(map(_label, self.structures))
         # Last, so that trials of one number draw the same other settings for every objective.
         strength = {"strength": FloatDistribution(*self.strengths, log=True)} if self.strengths else {}
-        rate = {"learning_rate": FloatDistribution(*self.rates, log=True)}
+        rate = {"learning_rate": FloatDistribution(*self.rates, log=True)} if self.rates != LEARNING_RATES else {}
         return {**SHARED, **rate, **readout, "structure": CategoricalDistribution(labels), **strength}
 
     def settings(self, drawn: Mapping[str, Any]) -> Settings:

@@ -217,17 +217,19 @@ def find_earlier(study: Study, directory: str | os.PathLike[str], asked: str) ->
 def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, Facts]:
     """Facts of the study's tasks from ``tasks.json``, in the study's order.
 
+    Tasks that could not be built on any machine so far are not among them.
+
     Raises:
         FileNotFoundError: if there is no ``tasks.json``.
-        ValueError: if it lacks a task, or is damaged.
+        ValueError: if it has none of the tasks, or is damaged.
     """
     known = results.read_tasks(directory)
     names = [task_name(task) for task in study.tasks]
-    if missing := [name for name in names if name not in known]:
+    if not (there := [name for name in names if name in known]):
         raise ValueError(
-            f"{StudyFolder(directory).tasks} lacks {', '.join(missing)}; rewrite it: liquidbench resume {directory}"
+            f"{StudyFolder(directory).tasks} lacks {', '.join(names)}; rewrite it: liquidbench resume {directory}"
         )
-    return {name: known[name] for name in names}
+    return {name: known[name] for name in there}
 
 
 def load_task(
@@ -255,8 +257,8 @@ def load_task(
 
 
 def run_ids(study: Study, facts: Mapping[str, Facts]) -> set[str]:
-    """The ids of all runs of a study."""
-    return {run.id(facts[run.task_name].digest) for run in study.runs()}
+    """The ids of all runs of a study on the tasks with facts."""
+    return {run.id(facts[run.task_name].digest) for run in study.runs() if run.task_name in facts}
 
 
 def _carries_seal(path: Path) -> bool:

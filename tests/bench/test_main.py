@@ -27,6 +27,7 @@ from liquidbench.models import MODELS
 from liquidbench.study import Study
 from liquidbench.system import storage
 from liquidbench.system.storage import KeptFileWarning
+from liquidbench.tasks.flight.rendering import NoRendererError
 
 STUDY = {
     "name": "small",
@@ -354,6 +355,55 @@ def test_what_is_not_there_is_said_in_one_sentence(arguments, words, tmp_path, m
 def test_a_bad_study_is_refused_in_one_sentence(changes, words, tmp_path, capsys):
     path = written(tmp_path / "bad.yaml", **changes)
     assert words in refusal(capsys, "run", path, "--results", tmp_path / "results", "--data", tmp_path)
+
+
+@pytest.fixture
+def no_renderer(monkeypatch):
+    """The task gesture-excerpt needs a renderer until this is called."""
+
+    def recordings(split):
+        raise NoRendererError("nothing can draw here: install libegl1")
+
+    made, kept = replace(tasks.load("gesture-excerpt"), recordings=recordings), tasks._LOADERS["gesture-excerpt"]
+    monkeypatch.setitem(tasks._LOADERS, "gesture-excerpt", lambda data: made)
+    return lambda: monkeypatch.setitem(tasks._LOADERS, "gesture-excerpt", kept)
+
+
+def test_a_task_that_cannot_be_built_is_named_and_the_others_are_run(no_renderer, tmp_path, capsys):
+    both = {"tasks": ["gesture-excerpt", "occupancy-excerpt"], "models": ["GRU"], "seeds": 1, "robustness": {}}
+    path = written(tmp_path / "small.yaml", **both, parameters=4000)
+    directory = tmp_path / "results" / "small"
+    assert main(["run", path, "--results", str(tmp_path / "results"), "--in-process"]) == 1
+    out, err = capsys.readouterr()
+    named = (
+        "liquidbench: task gesture-excerpt cannot be built here, so its runs are left out: nothing can draw here: "
+        f"install libegl1. To do them when that is mended: liquidbench resume {directory}\n"
+    )
+    # At once and at the end.
+    assert err.count(named) == 2 and "Traceback" not in err
+    assert "(2 of 4 runs)" in out
+    assert "gesture-excerpt" in (directory / "report.html").read_text(encoding="utf-8")
+    assert main(["resume", str(directory), "--in-process"]) == 1
+    out, err = capsys.readouterr()
+    assert named in err and "All 2 runs of study 'small' that can be done here are finished; nothing is left" in out
+    for command in (["report"], ["keep"], ["rescore"], ["export", "--to", "tensorboard"]):
+        assert main([*command, str(directory)]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+    no_renderer()
+    assert main(["resume", str(directory), "--in-process"]) == 0
+    out, err = capsys.readouterr()
+    assert "(4 of 4 runs)" in out and "cannot be built" not in err
+
+
+def test_where_no_task_can_be_built_there_is_one_sentence(no_renderer, tmp_path, capsys):
+    path = written(tmp_path / "small.yaml", tasks=["gesture-excerpt"], parameters=4000)
+    said = refusal(capsys, "run", path, "--results", tmp_path / "results", "--in-process")
+    assert said == "liquidbench: nothing can draw here: install libegl1\n"
+    assert not (tmp_path / "results").exists()
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "gesture-excerpt", "GRU", "--steps", "5", "--folder", str(tmp_path / "trained")])
+    assert ended.value.code == 2 and capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(

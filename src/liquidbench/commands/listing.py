@@ -58,7 +58,8 @@ def _studies() -> list[tuple[str, str]]:
         try:
             study = study_file.read(path.parent)
             runs = study_file.run_ids(study, study_file.facts(study, path.parent))
-            told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are finished. {study.question}"
+            done = len(runs & results.done(path.parent).keys())
+            told = f"{done} of {len(study.runs())} runs are finished. {study.question}"
         except (ValueError, OSError) as problem:
             told = f"cannot be read: {problem}"
         rows.append((f"{path.parent}{os.sep}", told))

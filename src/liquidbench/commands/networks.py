@@ -14,7 +14,7 @@ from liquidbench.commands.arguments import Command, add_data, add_directory, fil
 from liquidbench.commands.refusing import refusing, refusing_write_errors
 from liquidbench.commands.reports import write_report
 from liquidbench.folder import StudyFolder
-from liquidbench.system import storage
+from liquidbench.system import resources, storage
 from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
 
@@ -177,10 +177,7 @@ def explain_networks(options: argparse.Namespace) -> int:
                 f"there is no kept network{of} to explain in {folder.models}; keep one: "
                 f"liquidbench keep {shlex.quote(str(directory))}{more}"
             )
-    from liquidbench.tasks.flight.rendering import NoRendererError
-
-    wrong = (ValueError, FileNotFoundError, ModuleNotFoundError, NoRendererError)
-    with refusing(wrong), refusing_write_errors(directory), Steps() as now:
+    with refusing((ValueError, *resources.LACKING)), refusing_write_errors(directory), Steps() as now:
         now("starting")
         from liquidbench import explaining, explanations, flown, flying
 

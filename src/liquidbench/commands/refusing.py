@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from liquidbench.folder import StudyFolder
+from liquidbench.system import resources
 from liquidbench.system.names import shown
 
 
@@ -21,12 +22,12 @@ def refuse(sentence: str) -> NoReturn:
 
 
 @contextmanager
-def refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)) -> Iterator[None]:
-    """End the command with one sentence for errors that mean bad input; others keep their traceback."""
+def refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, *resources.LACKING)) -> Iterator[None]:
+    """End the command with one sentence for errors of the input or the machine; others keep their traceback."""
     try:
         yield
     except kinds as problem:
-        refuse(_unreadable(problem) or _unusable(problem) or str(problem))
+        refuse(_unreadable(problem) or _unusable(problem) or resources.reason(problem))
 
 
 @contextmanager

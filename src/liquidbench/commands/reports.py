@@ -97,7 +97,7 @@ def write_report(study: "Study", directory: Path, form: Literal["html", "markdow
     console.summary(console.Output(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
     at = folder.runs if folder.runs.exists() else folder.table
-    print(f"Results: {at} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    print(f"Results: {at} ({frame['run'].n_unique()} of {len(study.runs())} runs)")
     if others:
         print(f"Ignored: {others} more runs there, which are from other versions of the study or its data")
     fits = set(frame.lazy().filter(pl.col("kind") == "fit").select(pl.col("status").unique()).collect()["status"])

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from liquidbench.commands.networks import keep_best
 from liquidbench.commands.refusing import check_temporary, checking_folder, refusing, refusing_write_errors
 from liquidbench.commands.reports import write_report
 from liquidbench.folder import StudyFolder
+from liquidbench.system import resources
 from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
 from liquidbench.wording import counted
@@ -100,7 +102,7 @@ def rescore_study(options: argparse.Namespace) -> int:
         facts = study_file.facts(study, directory)
         metrics = _metrics_by_task(options.metrics, facts)
     with (
-        refusing((ValueError, FileNotFoundError)),
+        refusing((ValueError, *resources.LACKING)),
         refusing_write_errors(directory),
         Leases(directory) as driver,
         Steps() as now,
@@ -154,6 +156,7 @@ def execute(
     with refusing(), Steps(options.plain) as now:
         now("starting")
         from liquidbench import console, engine, results, study_file
+        from liquidbench.study import task_name
 
         check_temporary()
         executor, processes = _executor(options)
@@ -168,14 +171,17 @@ def execute(
             study_file.write(study, directory, asked)
         now("reading known scores")
         scores = _known_scores(plan)
+    _tell_unavailable(plan)
     if not plan.pending:
         failed = sum(status == "failed" for status in plan.status.values())
         again = f", {failed} of them failed (--retry-failed repeats those)" if failed else ""
-        print(f"All {len(plan.status)} runs of study {study.name!r} are finished{again}; nothing is left to run.")
-        return write_report(study, directory)
+        here = " that can be done here" if plan.unavailable else ""
+        print(f"All {len(plan.status)} runs of study {study.name!r}{here} are finished{again}; nothing is left to run.")
+        return write_report(study, directory) or int(bool(plan.unavailable))
 
+    possible = replace(study, tasks=tuple(task for task in study.tasks if task_name(task) in plan.tasks))
     metrics = {task: facts.metric for task, facts in plan.tasks.items()}
-    with console.progress(study, metrics, processes, plain=options.plain) as progress:
+    with console.progress(possible, metrics, processes, plain=options.plain) as progress:
         for run in plan.status.keys() - set(plan.pending):
             progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
 
@@ -221,7 +227,19 @@ def execute(
             f"The {options.minutes:g} minutes are over, {counted(len(outcome.left_out), 'run')} left out. "
             f"To continue: liquidbench resume {directory}"
         )
-    return code
+    _tell_unavailable(plan)
+    return code or int(bool(plan.unavailable))
+
+
+def _tell_unavailable(plan: "Plan") -> None:
+    """Name the tasks that are left out because they cannot be built here, each with the reason."""
+    for task, reason in plan.unavailable.items():
+        print(
+            f"liquidbench: task {shown(task)} cannot be built here, so its runs are left out: {shown(reason)}. "
+            f"To do them when that is mended: liquidbench resume {plan.directory}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":

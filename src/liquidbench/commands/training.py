@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from liquidbench.commands.arguments import Command, add_data, add_table, positive, seed, table_options
 from liquidbench.commands.refusing import refuse, refusing
 from liquidbench.system.names import shown
+from liquidbench.system.resources import ResourceError
 
 if TYPE_CHECKING:
     from liquidbench.tasks.task import Task
@@ -142,7 +143,7 @@ def train_network(options: argparse.Namespace) -> int:
         )
 
     try:
-        with refusing((ValueError, TypeError)):
+        with refusing((ValueError, TypeError, ModuleNotFoundError, MemoryError, ResourceError)):
             trained = distributed.train(
                 task, config, folder, minutes=options.minutes, save_every=options.save_every, on_evaluation=tell
             )

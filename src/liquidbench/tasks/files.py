@@ -119,7 +119,7 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
 
     Raises:
         FileNotFoundError: if a folder was given that lacks the files, or they cannot be downloaded.
-        ValueError: if the content is not what the task was written for.
+        DamagedFileError: if the content is not what the task was written for.
         OSError: if a download fails.
     """
     given = data if data is not None else os.environ.get("LIQUIDBENCH_DATA") or None
@@ -203,16 +203,16 @@ def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
         raise
     # The file may contain anything, and decoding it may raise anything.
     except Exception as problem:
-        raise ValueError(
+        raise DamagedFileError(
             f"{archive.title}: {shown} cannot be unpacked ({problem}). Replace it with the one from {archive.url}"
         ) from problem
     if not members:
-        raise ValueError(
+        raise DamagedFileError(
             f"{archive.title}: {shown} holds none of the files that the task reads (names that match "
             f"{archive.members}). Replace it with the one from {archive.url}"
         )
     if digest != archive.digest:
-        raise ValueError(
+        raise DamagedFileError(
             f"{archive.title}: the content of {shown} has checksum {digest}, expected {archive.digest}. The files are "
             f"damaged, edited or another version; replace them with those from {archive.url}"
         )

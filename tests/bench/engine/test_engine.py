@@ -21,14 +21,15 @@ import pytest
 from rehearsal import Rehearsal
 from watched import Busy, Deadly, Held, Refusing
 
-from liquidbench import predictions, results, search, tasks
+from liquidbench import predictions, results, search, study_file, tasks
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import InputsChanged, Job, StorageFailed
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
 from liquidbench.study import Study
-from liquidbench.system.storage import KeptFileWarning
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
+from liquidbench.tasks.flight import rendering
 from liquidbench.training import fit
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -318,6 +319,73 @@ def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
     with pytest.raises(ValueError, match="threads must be at least 1; got 0"):
         Pool(1, threads=0)
     assert not results.done(tmp_path)
+
+
+FAULTS = [
+    rendering.NoRendererError("install a renderer"),
+    ModuleNotFoundError("pip install mujoco"),
+    MemoryError(),
+    DamagedFileError("episodes.npz is damaged"),
+    OSError("could not download it"),
+]
+
+
+def broken(monkeypatch, name, problem) -> None:
+    """Make a built-in task fail once its data are needed."""
+
+    def recordings(split):
+        raise problem
+
+    made = replace(tasks.load(name), recordings=recordings)
+    monkeypatch.setitem(tasks._LOADERS, name, lambda data: made)
+
+
+@pytest.mark.parametrize("problem", FAULTS, ids=lambda problem: type(problem).__name__)
+def test_a_task_that_cannot_be_built_here_is_left_out_until_it_can(tmp_path, monkeypatch, problem):
+    both = study(tasks=["gesture-excerpt", "occupancy-excerpt"], parameters=4000)
+    with monkeypatch.context() as patch:
+        broken(patch, "gesture-excerpt", problem)
+        made = plan(both, tmp_path)
+        assert made.unavailable == {"gesture-excerpt": str(problem) or "there is too little memory"}
+        assert set(made.tasks) == {"occupancy-excerpt"} == {run.task_name for run in made.pending}
+        assert not execute(made, InProcess(), worker=Rehearsal("small", made.tasks)).failed
+        assert len(results.done(tmp_path)) == len(made.pending) == 6
+        again = plan(both, tmp_path)
+        assert not again.pending and again.unavailable == made.unavailable
+        # Alone, it is refused.
+        with pytest.raises(type(problem), match=f"^{problem}$"):
+            plan(replace(both, tasks=("gesture-excerpt",)), tmp_path / "alone")
+        # What is wrong with the study itself is said at once.
+        with pytest.raises(ValueError, match="got 'occupacy'"):
+            plan(replace(both, tasks=("gesture-excerpt", "occupacy")), tmp_path / "misspelt")
+        assert not (tmp_path / "alone").exists() and not (tmp_path / "misspelt").exists()
+    made = plan(both, tmp_path)
+    assert not made.unavailable and {run.task_name for run in made.pending} == {"gesture-excerpt"}
+    assert len(made.pending) == 6 == len(made.status)
+
+
+def test_results_of_a_task_that_cannot_be_built_any_more_are_still_reported(tmp_path, monkeypatch):
+    both = study(tasks=["gesture-excerpt", "occupancy-excerpt"], parameters=4000)
+    before = plan(both, tmp_path).tasks
+    # With more models, tasks are checked again.
+    broken(monkeypatch, "gesture-excerpt", FAULTS[0])
+    made = plan(replace(both, models=("GRU", "RNN", "LSTM")), tmp_path)
+    assert set(made.unavailable) == {"gesture-excerpt"} and set(made.tasks) == {"occupancy-excerpt"}
+    assert study_file.facts(both, tmp_path)["gesture-excerpt"] == before["gesture-excerpt"]
+
+
+def test_a_study_of_which_no_task_can_be_built_is_refused_with_every_reason(tmp_path, monkeypatch):
+    broken(monkeypatch, "gesture-excerpt", FAULTS[0])
+    broken(monkeypatch, "occupancy-excerpt", FAULTS[2])
+    with pytest.raises(ValueError, match="gesture-excerpt: install a renderer; occupancy-excerpt: there is too little"):
+        plan(study(tasks=["gesture-excerpt", "occupancy-excerpt"], parameters=4000), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_data_that_are_wrong_are_no_fault_of_the_machine(tmp_path, monkeypatch):
+    broken(monkeypatch, "gesture-excerpt", ValueError("times must increase"))
+    with pytest.raises(ValueError, match="times must increase"):
+        plan(study(tasks=["gesture-excerpt", "occupancy-excerpt"], parameters=4000), tmp_path)
 
 
 def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):

@@ -1,5 +1,11 @@
 """Layouts and pictures: drawn from a seed, changed only in what is asked for, and what MuJoCo makes of them."""
 
+import os
+import subprocess
+import sys
+import textwrap
+from ctypes.util import find_library
+
 import mujoco
 import numpy as np
 import pytest
@@ -175,8 +181,32 @@ def test_a_renderer_that_fails_is_told(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
     monkeypatch.setattr(rendering.sys, "platform", "linux")
     monkeypatch.setattr(rendering.importlib, "import_module", lambda name: Broken)
+    # It remembers what it has imported.
+    monkeypatch.setattr(rendering, "mujoco", lambda: Broken)
     with pytest.raises(rendering.NoRendererError, match="MUJOCO_GL=egl.*no display.*apt-get install"):
         rendering.Camera(7, 9)
+
+
+@pytest.mark.parametrize("way", ["osmesa", "nothing-that-draws"])
+def test_a_way_to_draw_that_is_not_there_is_told(way):
+    """In a process of its own, as MuJoCo reads the choice once, when it is imported."""
+    if way == "osmesa" and find_library("OSMesa"):
+        pytest.skip("OSMesa is installed here")
+    code = """
+        from liquidbench.tasks.flight import rendering
+        try:
+            rendering.camera()
+        except rendering.NoRendererError as error:
+            print(error)
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "MUJOCO_GL": way},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert told.startswith(f"MuJoCo cannot draw here (MUJOCO_GL={way}): ") and "apt-get install libegl1" in told
 
 
 def test_mujoco_that_is_not_installed_is_named(monkeypatch):

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from scipy import ndimage
 
 from liquidbench import shifts, tasks
 from liquidbench.metrics import Measure
+from liquidbench.system import resources
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import flight
 from liquidbench.tasks.flight import MISSIONS, demonstrations, film, fly, rendering, run, worlds
@@ -294,6 +294,18 @@ def test_episodes_are_kept_and_a_file_cut_short_is_told(small):
     assert np.array_equal(demonstrations.episodes(mission, "test").images, made.images)
 
 
+def test_a_task_whose_flights_cannot_be_drawn_is_told_before_training(blind, small, monkeypatch):
+    monkeypatch.setattr(demonstrations, "steps_of", lambda mission: 80)
+    assert len(tasks.load("flight").split("test")) == 4
+
+    def camera(*size):
+        raise rendering.NoRendererError("nothing can draw here")
+
+    monkeypatch.setattr(rendering, "camera", camera)
+    with pytest.raises(rendering.NoRendererError, match="nothing can draw here"):
+        tasks.load("flight").split("test")
+
+
 def test_recipes_differ_where_episodes_do(monkeypatch):
     digests = {demonstrations.recipe(mission) for mission in MISSIONS.values()}
     assert len(digests) == len(MISSIONS)
@@ -301,11 +313,18 @@ def test_recipes_differ_where_episodes_do(monkeypatch):
     assert demonstrations.recipe(Mission()) not in digests
 
 
-def test_too_little_memory_is_told_before_anything_is_flown():
-    if not Path("/proc/meminfo").exists():
-        pytest.skip("this system does not tell how much memory is available")
-    with pytest.raises(MemoryError, match="take .* MiB of memory, and .* are available; close other programs"):
+def test_too_little_memory_is_told_before_anything_is_flown(monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: 2**30)
+    with pytest.raises(MemoryError, match="take .* MiB of memory, and 1,024 MiB are available; close other programs"):
         demonstrations.make(Mission(), count=10**9, seed=0)
+
+
+def test_too_little_memory_is_told_before_kept_episodes_are_unpacked(small, monkeypatch):
+    mission = Mission(seconds=6.5)
+    demonstrations.episodes(mission, "test")
+    monkeypatch.setattr(resources, "available_memory", lambda: 2**20)
+    with pytest.raises(MemoryError, match="and 1 MiB are available"):
+        demonstrations.episodes(mission, "test")
 
 
 @pytest.mark.sampled(5)

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from liquidbench.metrics import Measure
-from liquidbench.tasks.flight import demonstrations, expert, worlds
+from liquidbench.tasks.flight import demonstrations, expert, rendering, worlds
 from liquidbench.tasks.flight.flights import Flights, Mission
 from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 from liquidbench.tasks.flight.worlds import World
@@ -137,6 +137,8 @@ def _task(name: str, title: str, description: str) -> Task:
 
 
 def _recordings(mission: Mission, split: str) -> list[Recording]:
+    # Kept episodes can be read without a renderer, but training on them would end in flights that cannot be drawn.
+    rendering.camera()
     made = demonstrations.episodes(mission, split)
     # Row numbers of the splits lie apart.
     row = 10**6 * list(demonstrations.EPISODES).index(split)

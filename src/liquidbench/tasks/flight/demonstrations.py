@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench.system import storage
+from liquidbench.system import resources, storage
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import files
 from liquidbench.tasks.flight.expert import Expert
@@ -116,7 +116,7 @@ def make(mission: Mission, count: int, seed: int, steps: int | None = None) -> E
         ((2, 5, 9216), (2, 5, 3))
     """
     steps = steps or steps_of(mission)
-    _check_memory(count * steps * HEIGHT * WIDTH * 3)
+    _check_memory(count, steps)
     mission = replace(mission, perturbed=True, seconds=steps * _MOST_SECONDS + 1)
     made: list[Episodes] = []
     for first in range(0, _BATCH * (count + _MOST_BATCHES), _BATCH):
@@ -158,7 +158,9 @@ def episodes(mission: Mission, split: str) -> Episodes:
 
     Raises:
         DamagedFileError: if the file in the cache folder was cut short or has changed.
+        MemoryError: if there is too little memory for the pictures.
     """
+    _check_memory(EPISODES[split], steps_of(mission))
     path = files.cache_folder() / "flight" / f"{split}-{recipe(mission)[:20]}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with storage.file_lock(path.with_suffix(".lock")):
@@ -193,15 +195,11 @@ def _packed(made: Episodes) -> bytes:
     return storage.sealed_zip(archive)
 
 
-def _check_memory(pictures: int) -> None:
-    """Refuse to begin what cannot be finished: pictures are held twice while batches are put together."""
-    try:
-        rows = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return
-    available = next((1024 * int(row.split()[1]) for row in rows if row.startswith("MemAvailable")), None)
-    if available is not None and 2 * pictures > available:
+def _check_memory(count: int, steps: int) -> None:
+    """Refuse to begin what cannot be finished: pictures are held twice while they are put together or unpacked."""
+    needed, available = 2 * count * steps * HEIGHT * WIDTH * 3, resources.available_memory()
+    if available is not None and needed > available:
         raise MemoryError(
-            f"the demonstrations take {2 * pictures / 2**20:,.0f} MiB of memory, and {available / 2**20:,.0f} MiB are "
-            "available; close other programs, or ask for fewer episodes"
+            f"the demonstrations take {needed / 2**20:,.0f} MiB of memory, and {available / 2**20:,.0f} MiB are "
+            "available; close other programs, raise the memory limit of a container or job, or ask for fewer episodes"
         )

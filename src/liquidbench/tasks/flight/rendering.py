@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquidbench.system.resources import ResourceError
 from liquidbench.tasks.flight import scenes
 from liquidbench.tasks.flight.scenes import BALL, BOX, POST, Layout, Look
 
@@ -34,7 +35,7 @@ _INSTALL = (
 )
 
 
-class NoRendererError(RuntimeError):
+class NoRendererError(ResourceError):
     """Nothing can draw here; the message says what to install."""
 
 
@@ -47,7 +48,7 @@ def mujoco() -> Any:
 
     Raises:
         ModuleNotFoundError: if MuJoCo is not installed.
-        NoRendererError: if there is neither EGL nor OSMesa.
+        NoRendererError: if there is neither EGL nor OSMesa, or ``MUJOCO_GL`` names what is not there.
     """
     linux = sys.platform.startswith("linux")
     if linux and not os.environ.get("MUJOCO_GL"):
@@ -64,6 +65,14 @@ def mujoco() -> Any:
         raise ModuleNotFoundError(
             "flights are drawn by MuJoCo, which is not installed: pip install 'liquidrnn[flight]'"
         ) from error
+    # MuJoCo imports what draws, and what PyOpenGL raises where a library is missing depends on the library.
+    except Exception as error:
+        raise _cannot_draw(error) from error
+
+
+def _cannot_draw(error: Exception) -> NoRendererError:
+    way = os.environ.get("MUJOCO_GL") or "unset"
+    return NoRendererError(f"MuJoCo cannot draw here (MUJOCO_GL={way}): {type(error).__name__}: {error}. {_INSTALL}")
 
 
 def _context(height: int, width: int) -> Any:
@@ -75,11 +84,11 @@ def _context(height: int, width: int) -> Any:
         else:
             context = mujoco().GLContext(width, height)
         context.make_current()
+    except ResourceError:
+        raise
     # What PyOpenGL raises depends on the platform.
     except Exception as error:
-        raise NoRendererError(
-            f"MuJoCo cannot draw here (MUJOCO_GL={way or 'unset'}): {type(error).__name__}: {error}. {_INSTALL}"
-        ) from error
+        raise _cannot_draw(error) from error
     return context
 
 
