@@ -67,6 +67,13 @@ def test_weights_are_small_and_act_as_the_network_that_torch_makes_of_them(robot
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
+def test_the_last_digits_of_a_processor_do_not_change_an_action(robot):
+    states = np.random.default_rng(1).normal(size=(200, 17))
+    acts = expert(robot)
+    assert np.array_equal(acts(states), acts(states * (1 + 1e-14)))
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
 def test_at_usual_steps_it_is_the_environment_of_gymnasium(robot):
     robots = gait.Robots(robot, 1, seed=3)
     environment, state = seeded(robot, 3, robot.usual)
