@@ -6,6 +6,9 @@ is the best network of each task by validation, for `liquidbench.load`.
     make demo && python benchmarks/keep.py demo       # writes docs/results/demo and docs/images/report.png
     liquidbench run studies/small.yaml && python benchmarks/keep.py small
 
+A study in progress goes on from what is kept: ``cp -r docs/results/flight results/``, then
+``liquidbench resume results/flight``.
+
 The picture, of the demo's report alone, needs Chromium on the path.
 """
 
