@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from drawn import signal
 
-from liquidbench.tasks import groups
+from liquidbench.tasks import compound_names, groups
 from liquidbench.tasks.task import SPLITS
 
 
@@ -142,3 +142,16 @@ def test_what_was_measured_once_is_none(case, time, warnings):
     assert groups.measured_again(frame, "y", time) == []
     if time is None and case.startswith(("one row", "names", "streets")):
         assert not [line for line in warnings(frame.drop("t")) if "measurements of one sample" in line]
+
+
+@pytest.mark.parametrize("form", ["P{0:04d}_OD_{1}", "leaf{0}-{1}.png", "{1}_K{0}"])
+def test_amounts_that_leap_from_one_part_of_names_to_the_next_are_of_one_sample(form):
+    of, number = np.repeat(np.arange(40), 4), np.tile(np.arange(4), 40)
+    draws = np.random.default_rng(2)
+    names = pl.Series([form.format(one, two) for one, two in zip(of, number, strict=True)])
+    samples = pl.Series(draws.normal(90, 8, 40)[of] + draws.normal(size=160)).round(1)
+    slow = pl.Series(90 + np.cumsum(draws.normal(size=160))).round(1)
+    parts = [names.str.extract(shared.pattern) for shared in compound_names.shared_parts(names)]
+    assert any(groups.leap_between(part, samples) for part in parts)
+    assert not any(groups.leap_between(part, slow) for part in parts)
+    assert not any(groups.leap_between(part, samples.shuffle(seed=1)) for part in parts)

@@ -412,6 +412,16 @@ def are_again(frame: pl.DataFrame, labels: pl.Series, target: str, time: str | N
     return float((off**2).sum()) / again <= NEARLY * float(amounts["y"].var() or 0)  # pyright: ignore[reportArgumentType]
 
 
+def leap_between(labels: pl.Series, targets: pl.Series) -> bool:
+    """Whether amounts hardly change from row to row of one label, and leap where the next label begins."""
+    rows = pl.DataFrame({"label": labels, "y": targets}).drop_nulls()
+    if not _are_amounts(rows["y"]) or rows["label"].n_unique() < 2 * FEWEST_ROWS:
+        return False
+    steps = np.square(np.diff(rows["y"].cast(pl.Float64).to_numpy()))
+    same = (rows["label"][1:] == rows["label"][:-1]).to_numpy()
+    return bool(same.any() and (~same).any() and steps[same].mean() <= NEARLY * steps[~same].mean())
+
+
 def counter(frame: pl.DataFrame, key: tuple[str, ...], within: tuple[str, ...], target: str, time: str | None) -> str:
     """What goes up from row to row of each value of a key, and begins again with the next; empty where nothing does.
 

@@ -263,7 +263,8 @@ def _suspect_replicates(draft: Draft, frame: pl.DataFrame) -> None:
             continue
         for shared in compound_names.shared_parts(column):
             part = column.cast(pl.String).str.extract(shared.pattern)
-            if groups.are_again(frame, part, draft.target, draft.time):
+            in_blocks = draft.time is None and groups.leap_between(part, frame[draft.target])
+            if in_blocks or groups.are_again(frame, part, draft.target, draft.time):
                 draft.warnings.append(
                     f"rows whose {name!r} share a part, such as {shared.first!r} and {shared.second!r}, {what} one "
                     "series, so that the same one may be in training and in test; if so, give it a column of its own, "
