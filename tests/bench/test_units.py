@@ -49,6 +49,68 @@ def test_units_are_looked_at_within_each_recording(warnings):
     assert "'temp' goes on in another unit from line 62 on" in warning and "and so in 4 more recordings" in warning
 
 
+def of_many(seed, name, values, step, shared=True, each=10, recordings=40):
+    """A table of short recordings, each level times noise, which step from the same visit or time on."""
+    draws = np.random.default_rng(seed)
+    day = np.repeat(draws.integers(0, 20 if shared else 3000, recordings), each) + 60 * np.tile(
+        np.arange(each), recordings
+    )
+    noise = np.exp(0.06 * draws.normal(size=recordings * each))
+    level = np.repeat(np.exp(0.2 * draws.normal(size=recordings)), each)
+    numbers = step(
+        values * level * noise,
+        np.tile(np.arange(each) >= 6, recordings),
+        np.repeat(draws.normal(size=recordings), each),
+    )
+    frame = {"patient": np.repeat(np.arange(recordings), each), "day": day, name: numbers.round(2)}
+    return pl.DataFrame(frame).with_columns(y=pl.Series(signal(seed, recordings * each).round(3)))
+
+
+OF_MANY = {
+    "HbA1c": (7.5, lambda x, late, _: np.where(late, 10.93 * x - 23.5, x), True, "mmol/mol, the rest in %"),
+    "glucose": (6, lambda x, late, _: np.where(late, 18 * x, x), True, "mg/dL, the rest in mmol/L"),
+    "x": (40, lambda x, late, _: np.where(late, x / 10, x), True, "numbers 10 times as small as the rest"),
+    "weight": (80, lambda x, late, _: np.where(late, 2.2046 * x, x), False, "lb, the rest in kg"),
+    "temp": (9, lambda x, late, _: np.where(late, 1.8 * x + 32, x), False, "°F, the rest in °C"),
+}
+
+
+@pytest.mark.parametrize("name", OF_MANY)
+def test_a_unit_that_changes_in_many_short_recordings_is_warned_of(warnings, name):
+    values, step, shared, what = OF_MANY[name]
+    for target in ("y", name):
+        found = warnings(of_many(3, name, values, step, shared), target, group="patient", time="day")
+        (warning,) = [warning for warning in found if "another unit" in warning]
+        assert warning.startswith(f"{name!r} goes on in another unit from line 8 on, as it seems (such as {what}")
+        assert ("at about the same 'day'" in warning) == shared and "in 39 more recordings" in warning
+
+
+def test_a_unit_may_change_in_half_of_the_recordings(warnings):
+    def step(x, late, own):
+        return np.where(late & (own > 0), 88.42 * x, x)
+
+    (warning,) = [said for said in warnings(of_many(3, "creatinine", 1, step), group="patient") if "unit" in said]
+    assert "µmol/L, the rest in mg/dL" in warning and "in 39 more" not in warning
+
+
+OF_MANY_IN_ONE = {
+    "a device that reads higher": ("x", lambda x, late, _: np.where(late, 1.3 * x, x)),
+    "a treatment": ("HbA1c", lambda x, late, own: np.where(late, 0.75 * x + 0.1 * own, x)),
+    "an infection that is treated": ("load", lambda x, late, own: np.where(late, x * np.exp(-4.6 + 0.9 * own), x)),
+    "fewer visits for a while": ("visits", lambda x, late, _: np.where(late, x / 3, x).round()),
+    "growth": ("mass", lambda x, late, _: x * np.exp(0.8 * np.tile(np.arange(10), 40))),
+    "nothing": ("glucose", lambda x, late, _: x),
+}
+
+
+@pytest.mark.parametrize("case", OF_MANY_IN_ONE)
+def test_what_changes_in_many_short_recordings_may_be_in_one_unit(warnings, case):
+    name, step = OF_MANY_IN_ONE[case]
+    for shared in (True, False):
+        found = warnings(of_many(4, name, 8, step, shared), group="patient", time="day")
+        assert not [warning for warning in found if "another unit" in warning]
+
+
 def within(blocks, values, convert):
     rows = np.arange(len(values))
     odd = np.any([(first <= rows) & (rows < end) for first, end in blocks], axis=0)

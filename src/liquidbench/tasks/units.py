@@ -1,4 +1,4 @@
-"""Columns of which some numbers are in another unit than the rest: from some row on, in blocks of rows, in some groups.
+"""Columns partly in another unit than the rest: from some row or time on, in blocks of rows, in groups.
 
 A change of units moves numbers by a known conversion and by nothing else. `_Scale.fitting` judges that for all of them:
 converted, the odd numbers are where the rest are, and vary as these do. Before, they were far from them, where nothing
@@ -55,6 +55,12 @@ FEWEST_GROUPS = 5
 """Groups that say what is usual, so that another is odd."""
 FAR = 2.5
 """Standard deviations of the levels of all other groups between the nearest of them and an odd one."""
+
+
+PARTED = 0.9
+"""Share of short recordings in which all numbers before a change of units are below, or above, all after it."""
+STANDARD_ERRORS = 2.5
+"""Standard errors that the mean step of short recordings may be off a factor."""
 
 
 class _Bounds(NamedTuple):
@@ -164,6 +170,15 @@ class _Scale(NamedTuple):
             if conversion.quantity and (not self.logarithmic or abs(conversion.shift) >= np.log(TELLING))
         ]
         return self._replace(conversions=large if self.named else [])
+
+    def large(self) -> "_Scale":
+        """This scale without the small factors that the name says nothing of: each of many shifts is near one."""
+        kept = [
+            conversion
+            for conversion in self.conversions
+            if self.named or not self.logarithmic or not conversion.quantity or abs(conversion.shift) >= np.log(TELLING)
+        ]
+        return self._replace(conversions=kept)
 
     def of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Numbers on this scale; None where it has none of them."""
@@ -283,6 +298,7 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     recordings = np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1)
     levels = dict.fromkeys([meaning.key, meaning.key[:1]] if meaning.key else [])
     keys = {key: groups.codes(meaning.frame, key) for key in levels}
+    clocks = _clocks(meaning, codes)
     for column in meaning.amounts():
         name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         # 0 is the same in most units.
@@ -293,7 +309,8 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         if not quantities and not (numbers[~gone] % 1).any():
             # Counts have no degrees.
             scales = scales[1:]
-        said = _in_rows(meaning, scales, rows, numbers) or _here_and_there(meaning, scales, rows, numbers)
+        said = _in_rows(meaning, scales, rows, numbers) or _at_one_time(meaning, scales, rows, numbers, clocks)
+        said = said or _here_and_there(meaning, scales, rows, numbers)
         if said or (said := _in_groups(meaning, scales, keys, numbers, ~gone)):
             yield f"{name!r} {said}; bring all of it to one unit"
 
@@ -473,6 +490,138 @@ def _leaps(moves: NDArray[np.float64]) -> list[int]:
     ratios = np.array(sizes[:-1]) / np.maximum(sizes[1:], 1e-9 * sizes[0])
     count = int(ratios.argmax()) + 1
     return sorted(places[:count]) if ratios[count - 1] >= LEAP else []
+
+
+# Many short recordings
+
+
+def _clocks(meaning: Meaning, codes: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """The time of each row, and its place in its recording, by what is the same of rows in which a unit changes."""
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
+    places = np.arange(len(codes)) - np.repeat(begins, np.diff(np.append(begins, len(codes))))
+    clocks = {} if meaning.time is None else {f"at about the same {meaning.time!r}": meaning.times()}
+    return clocks | {"at the same row of each": places.astype(np.float64)}
+
+
+def _at_one_time(
+    meaning: Meaning,
+    scales: list[_Scale],
+    recordings: list[NDArray[np.int64]],
+    numbers: NDArray[np.float64],
+    clocks: dict[str, NDArray[np.float64]],
+) -> str:
+    """From which time on many recordings, each too short to say so alone, are in another unit, in words."""
+    parts = [rows for rows in recordings if len(rows) > 1]
+    if len(parts) < FEWEST_GROUPS:
+        return ""
+    rows = np.concatenate(parts)
+    of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    if len(np.unique(numbers[rows])) < FEWEST_ROWS:
+        return ""
+    for same, clock in clocks.items():
+        best: tuple[list[_Fit], NDArray[np.int64]] | None = None
+        for scale in scales:
+            values = scale.of(numbers[rows])
+            if values is None:
+                continue
+            found, places = _pooled(scale.large(), values, of, clock[rows])
+            if found and (best is None or found[0] < best[0][0]):
+                best = found, rows[places]
+        if best is not None:
+            found, changed = best
+            first = changed[meaning.row[changed].argmin()]
+            return (
+                f"goes on in another unit from {meaning.at(int(first))} on, {_such_as(found)}, and so in "
+                f"{len(changed) - 1} more recordings {same}"
+            )
+    return ""
+
+
+def _pooled(
+    scale: _Scale, values: NDArray[np.float64], of: NDArray[np.int64], clock: NDArray[np.float64]
+) -> tuple[list[_Fit], NDArray[np.int64]]:
+    """The conversions that fit the steps of many recordings at one time, and the first row of each after it.
+
+    Args:
+        scale: of the numbers.
+        values: on that scale.
+        of: recording of each.
+        clock: time of each, in order within each recording.
+    """
+    none = [], np.zeros(0, dtype=np.int64)
+    # Steps are named by the row that they lead to.
+    inside = np.flatnonzero(np.diff(of) == 0) + 1
+    steps = values[inside] - values[inside - 1]
+    longest = inside[np.lexsort((-np.abs(steps), of[inside]))]
+    longest = longest[np.diff(of[longest], prepend=-1) != 0]
+    after, changed = _at_most_of(clock[longest - 1], clock[longest], values[longest] > values[longest - 1])
+    changed = longest[changed]
+    spanning = np.sum((clock[inside - 1] < after) & (after <= clock[inside]))
+    if len(changed) < max(FEWEST_GROUPS, ONE_OF_MANY * spanning):
+        return none
+    odd = clock >= after
+    # Of each recording, how many numbers are on either side, and the range of these.
+    x, later = pl.col("x"), pl.col("odd")
+    each = (
+        pl.DataFrame({"of": of, "odd": odd, "x": values})
+        .filter(pl.col("of").is_in(of[changed]))
+        .group_by("of")
+        .agg(
+            after=later.sum(),
+            before=(~later).sum(),
+            parted=(x.filter(later).min() > x.filter(~later).max()) | (x.filter(later).max() < x.filter(~later).min()),
+        )
+    )
+    apart = each.filter("parted")
+    rows = int(min(apart["after"].sum(), apart["before"].sum()))
+    # One row before all others is a baseline, from which anything may step.
+    if rows < FEWEST_ROWS or min(apart["after"].median(), apart["before"].median()) < 2:  # pyright: ignore
+        return none
+    if len(apart) < PARTED * len(each):
+        return none
+    changed = changed[np.isin(of[changed], apart["of"].to_numpy())]
+    among = np.isin(of, of[changed])
+    others = ~np.isin(inside, changed)
+    in_odd = among[inside] & odd[inside]
+    usual, of_odd = np.abs(steps[others & ~in_odd]), np.abs(steps[others & in_odd])
+    if not len(usual) or not len(of_odd) or not usual.mean() or not of_odd.mean():
+        return none
+    stood, moved = values[changed - 1], values[changed]
+    found = []
+    for conversion in scale.conversions:
+        converted = conversion.slope * moved + conversion.shift
+        spread = float(np.abs(converted - stood - (converted - stood).mean()).mean())
+        way = float(np.abs(converted - moved).mean())
+        most = float(np.quantile(np.append(usual, conversion.slope * of_odd), USUAL))
+        # What a treatment does differs between those treated, more than what they do by themselves.
+        if way < LEAP * most or spread > _alike(ALIKE, len(changed)) * usual.mean():
+            continue
+        error = STANDARD_ERRORS * 1.25 * max(spread, float(usual.mean())) / len(changed) ** 0.5
+        found += scale._replace(conversions=[conversion]).fitting(
+            np.array([moved.mean()]),
+            np.array([stood.mean()]),
+            usual=min(error, usual.mean()) if scale.logarithmic else usual.mean(),
+            ratio=float(of_odd.mean() / usual.mean()),
+            alike=_alike(ALIKE, rows),
+            share=CLOSE if scale.logarithmic else 1.0,
+        )
+    return sorted(found), changed
+
+
+def _at_most_of(
+    before: NDArray[np.float64], after: NDArray[np.float64], up: NDArray[np.bool_]
+) -> tuple[float, NDArray[np.bool_]]:
+    """The time that most steps of one sign lead across, and which do; they are from one time to another."""
+    best = 0.0, np.zeros(len(up), dtype=bool)
+    for way in (up, ~up):
+        if way.any():
+            times = np.unique(after[way])
+            counts = np.searchsorted(np.sort(before[way]), times) - np.searchsorted(np.sort(after[way]), times)
+            time = times[counts.argmax()]
+            across = way & (before < time) & (time <= after)
+            if across.sum() > best[1].sum():
+                best = float(time), across
+    return best
 
 
 # Groups
