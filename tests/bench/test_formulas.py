@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from drawn import frame_of, signal
 
-from liquidbench.tasks.formulas import formula
+from liquidbench.tasks.formulas import factors_in_turn, formula
 
 ROWS = 360
 
@@ -173,3 +173,55 @@ def test_identifiers_longer_than_floats_keep_have_no_code_for_missing(warnings):
     filled = np.where(np.arange(ROWS) % 9 == 0, 1e20, signal(3, ROWS).round(2))
     said = warnings(frame_of(x=signal(1, ROWS).round(2), level=filled, y=signal(2, ROWS).round(2)), kind="regression")
     assert any("--missing level=1e+20" in line for line in said)
+
+
+HOURS = np.arange(ROWS)
+RISEN = np.where(HOURS < 200, 0.31, 0.38)
+SOLD = np.random.default_rng(14).integers(20, 400, ROWS).astype(float)
+MONTHLY = np.exp(np.repeat(0.4 * signal(15, 16, 0), 60))
+USED = np.random.default_rng(27).uniform(0.5, 9, len(MONTHLY)).round(2)
+IN_TURN = {
+    "a tariff that was raised": ((FLOW * RISEN).round(2), FLOW, [0.38, 0.31]),
+    "and is lower by night": (
+        (FLOW * RISEN * np.where(HOURS % 24 < 10, 0.7, 1)).round(3),
+        FLOW,
+        [0.38, 0.31, 0.266, 0.217],
+    ),
+    "three classes of tickets": (SOLD * choice([4.5, 9.9, 12.0], 16), SOLD, [9.9, 4.5, 12.0]),
+    "a new price each month": ((USED * MONTHLY).round(3), USED, MONTHLY[::60]),
+    "losses": (-1.05 * FLOW * np.where(HOURS < 90, 1, 1.2), FLOW, [-1.26, -1.05]),
+}
+
+
+@pytest.mark.parametrize("case", IN_TURN)
+def test_factors_that_take_turns_or_last_are_told(case):
+    numbers, targets, factors = IN_TURN[case]
+    found = factors_in_turn(np.where(np.arange(len(numbers)) % 97 == 5, np.nan, numbers), targets)
+    assert sorted(found) == pytest.approx(sorted(factors), rel=0.01)
+    assert len(factors_in_turn(targets, numbers)) == len(factors)
+
+
+NOT_IN_TURN = {
+    "one factor": ((0.31 * FLOW).round(2), FLOW),
+    "a proxy before and after": ((FLOW * RISEN * np.exp(0.05 * drawn(17))).round(2), FLOW),
+    "a rate that drifts": ((FLOW * np.exp(0.1 * signal(18, ROWS, 0.99))).round(3), FLOW),
+    "a rate that goes by day": ((FLOW * np.repeat(np.exp(np.cumsum(0.01 * drawn(19)[:15])), 24)).round(2), FLOW),
+    "set points": (choice([20, 25, 30], 20), (1013 + 5 * signal(21, ROWS)).round(1)),
+    "ratings": (choice(np.arange(1, 6), 22), choice(np.arange(1, 6), 23)),
+    "doses": (choice(2.0 ** np.arange(6), 24), choice(2.0 ** np.arange(6), 25)),
+    "staff by beds": (np.ceil(SOLD / 50), SOLD),
+    "two signals": (WIDTH, LENGTH),
+}
+
+
+@pytest.mark.parametrize("case", NOT_IN_TURN)
+def test_other_ratios_are_no_factors_in_turn(case):
+    numbers, targets = NOT_IN_TURN[case]
+    assert not factors_in_turn(np.asarray(numbers, dtype=float), np.asarray(targets, dtype=float))
+
+
+def test_a_cost_whose_tariff_was_raised_is_a_suspect(warnings):
+    cost = (FLOW * RISEN).round(2)
+    for target, other in (("cost", "used"), ("used", "cost")):
+        (warning,) = [said for said in warnings(frame_of(cost=cost, used=FLOW, x=drawn(26)), target) if "leak" in said]
+        assert warning.startswith(f"leak suspect: {other!r} is {target!r} times one of 2 factors (")

@@ -2,7 +2,8 @@
 
 A sum of any columns is found by least squares, and so is a product, as a sum of logarithms. What rounding leaves of a
 formula is known from the digits that its columns are given in: a product of powers is one where its errors are no
-larger than that, which noise of any other origin exceeds.
+larger than that, which noise of any other origin exceeds. So is a column a multiple of the target by one of a few
+factors, as a cost is after its price has changed.
 """
 
 import itertools
@@ -58,6 +59,17 @@ MOVED, FEWEST_MOVES = 2.0, 20
 FEWEST_VALUES = 10
 """Distinct targets among them."""
 
+MOST_FACTORS = 12
+"""Factors that take turns in any order, as prices by day and night do that were raised."""
+COVERS = 0.5
+"""Share of the range of all ratios up to which so many, each as wide as rounding makes it, hold some by no accident."""
+FEWEST_IN_TURN = 10
+"""Rows that have one factor, of the half of all that rounding touches least."""
+LEAPS = 2.0
+"""Widths by which a factor that lasts differs from the next one; what drifts goes on from the last."""
+MOSTLY = 0.8
+"""Share of the factors that do."""
+
 
 def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterator[str]:
     """A sentence for the columns of which the target is a formula.
@@ -86,14 +98,29 @@ def suspects(meaning: Meaning, sequences: Sequences, found: set[str]) -> Iterato
     if not names or not len(targets):
         return
     told = formula(names, table, meaning.target, targets, tells_itself(meaning, rows))
-    if told is None:
-        return
+    if told is not None:
+        yield _said(meaning, names, told, found)
+    for place, name in enumerate(names):
+        if name in found or name == meaning.time:
+            continue
+        if factors := factors_in_turn(table[:, place], targets):
+            found.add(name)
+            some = listed((f"{factor:.4g}" for factor in factors), 4, quote=False)
+            yield (
+                f"leak suspect: {name!r} is {meaning.target!r} times one of {len(factors)} factors ({some}), up to "
+                "their digits, as where a price changes; if it is not known when the prediction is made, leave it out "
+                "(features: in a study)"
+            )
+
+
+def _said(meaning: Meaning, names: list[str], told: tuple[str, list[int]], found: set[str]) -> str:
+    """The sentence for columns of which the target is a formula."""
     how, places = told
     of = [names[place] for place in places]
     found.update(of)
     one = len(of) == 1
     columns = repr(of[0]) if one else f"{counted(len(of), 'column')} together ({listed(of)})"
-    yield (
+    return (
         f"leak suspect: {columns} "
         f"tell{'s' * one} {meaning.target!r} {how}; if {'it is' if one else 'they are'} not known when the prediction "
         f"is made, leave {'it' if one else 'one'} out (features: in a study)"
@@ -335,6 +362,88 @@ def _holds(product: _Product, aim: _Factor) -> bool:
         ):
             return True
     return False
+
+
+def factors_in_turn(numbers: NDArray[np.float64], targets: NDArray[np.float64]) -> list[float]:
+    """The factors by which a column is the target, each in many rows, the most usual or the first one first.
+
+    They are few and take turns, or each of them lasts; one alone is a proportion, which other searches find.
+
+    Args:
+        numbers: of the column, NaN where they are missing.
+        targets: of the same rows, all known.
+
+    Example:
+        >>> used = np.random.default_rng(1).uniform(0.1, 3, 500).round(2)
+        >>> cost = (used * np.repeat([0.31, 0.38], 250)).round(2)
+        >>> sorted(round(factor, 2) for factor in factors_in_turn(cost, used))
+        [0.31, 0.38]
+    """
+    there = ~np.isnan(numbers)
+    errors = [0.5 * last_digit(of[there]) + EXACT * np.abs(of) for of in (numbers, targets)]
+    # Of what is no larger than rounding, nothing is known.
+    there &= (np.abs(numbers) > 2 * errors[0]) & (np.abs(targets) > 2 * errors[1])
+    signs = np.sign(numbers[there] * targets[there])
+    sign = 1.0 if 2 * np.sum(signs > 0) >= len(signs) else -1.0
+    rows = np.flatnonzero(there)[signs == sign]
+    if len(rows) < 4 * FEWEST_IN_TURN or 2 * len(rows) < np.sum(there):
+        return []
+    numbers, targets = np.abs(numbers[rows]), np.abs(targets[rows])
+    errors = [error[rows] for error in errors]
+    low = np.log((numbers - errors[0]) / (targets + errors[1]))
+    high = np.log((numbers + errors[0]) / (targets - errors[1]))
+    widths = high - low
+    rows = np.flatnonzero(widths <= np.median(widths))
+    low, high, logs, width = low[rows], high[rows], np.log(targets[rows]), float(widths[rows].max())
+    scattered = float(np.ptp(np.quantile((low + high) / 2, (0.02, 0.98))))
+    of = _levels(low, high)
+    if of is None or COVERS * scattered < width * (of.max() + 1):
+        of = _lasting(low, high, width) if COVERS * scattered > width else None
+    if of is None:
+        return []
+    factors = []
+    for number in range(of.max() + 1):
+        among = of == number
+        # Where the target hardly moves, anything else that stands still is a multiple of it.
+        moves = among.any() and np.ptp(np.quantile(logs[among], (0.05, 0.95))) > 2 * MOVED * width
+        if moves and among.sum() >= FEWEST_IN_TURN and len(np.unique(logs[among])) >= FEWEST_VALUES:
+            factors.append((number, sign * float(np.exp((low[among].max() + high[among].min()) / 2))))
+    told = np.isin(of, [number for number, _ in factors]).sum()
+    return [factor for _, factor in factors] if len(factors) > 1 and told >= UP_TO_DIGITS * len(of) else []
+
+
+def _levels(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """The number of a level that lies in each interval, -1 for none; None where a few levels miss more than a few."""
+    of = np.full(len(low), -1)
+    for number in range(MOST_FACTORS):
+        rest = np.flatnonzero(of < 0)
+        ends = np.concatenate((low[rest], high[rest]))
+        order = np.argsort(ends, kind="stable")
+        depths = np.cumsum(np.repeat([1, -1], len(rest))[order])
+        level, depth = ends[order[depths.argmax()]], depths.max()
+        of[rest[(low[rest] <= level) & (level <= high[rest])]] = number
+        missed = int(np.sum(of < 0))
+        if missed <= (1 - UP_TO_DIGITS) * len(of):
+            return of
+        # Later levels hold no more than this one.
+        if missed - (MOST_FACTORS - 1 - number) * depth > (1 - UP_TO_DIGITS) * len(of):
+            return None
+    return None
+
+
+def _lasting(low: NDArray[np.float64], high: NDArray[np.float64], width: float) -> NDArray[np.int64] | None:
+    """The number of each interval's stretch, of which all have a level in common; None where levels drift."""
+    of, number, least, most, levels = np.zeros(len(low), dtype=np.int64), 0, -np.inf, np.inf, []
+    for row, (lower, upper) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        if max(least, lower) > min(most, upper):
+            levels.append((least + most) / 2)
+            number, least, most = number + 1, lower, upper
+            if (number + 1) * FEWEST_IN_TURN > max(row, len(low) / 10):
+                return None
+        least, most = max(least, lower), min(most, upper)
+        of[row] = number
+    steps = np.abs(np.diff([*levels, (least + most) / 2]))
+    return of if len(steps) and np.mean(steps > LEAPS * width) >= MOSTLY else None
 
 
 def _moves(numbers: NDArray[np.float64], error: NDArray[np.float64]) -> bool:
