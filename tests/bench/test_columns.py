@@ -940,6 +940,70 @@ def test_vital_signs_are_0_in_no_state(plan, case):
     assert all(f"{name!r} in {off.sum()} rows" in found[0] for name in names) if told else True
 
 
+def panel(column, persons=90, waves=4, seed=5, **more):
+    """A panel with a column that is made of its waves and of answers from 1 to 5."""
+    draws = np.random.default_rng(seed)
+    wave = np.tile(np.arange(1, waves + 1), persons)
+    site = np.repeat(draws.choice(["S1", "S2", "S3"], persons), waves)
+    frame = {"pid": np.repeat(1000 + 7 * np.arange(persons), waves), "wave": wave, "site": site}
+    q = column(wave, site, draws.integers(1, 6, len(wave)), draws.normal(size=len(wave)))
+    return pl.DataFrame({**frame, "q": q, "y": draws.normal(size=len(wave)).round(3), **more})
+
+
+UNASKED = {
+    "a wave": (
+        lambda wave, site, answers, noise: np.where(wave == 1, 0, answers),
+        "0 fills all rows in which 'wave' is 1,",
+    ),
+    "two waves": (
+        lambda wave, site, answers, noise: np.where(wave > 2, 0, answers + 1),
+        "0 fills all rows in which 'wave' is 3, 4, and no others, of 'q' in 180 rows of 360 (else 2 to 6)",
+    ),
+    "another code": (
+        lambda wave, site, answers, noise: np.where(wave == 2, 6, answers),
+        "6 fills all rows in which 'wave' is 2",
+    ),
+    "a site": (
+        lambda wave, site, answers, noise: np.where(site == "S3", 0, answers),
+        "0 fills all rows in which 'site' is S3",
+    ),
+    "amounts": (
+        lambda wave, site, answers, noise: np.where(site == "S3", 0, (60 + 5 * noise).round(1)),
+        "0 fills all rows in which 'site' is S3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNASKED)
+def test_a_number_that_fills_a_wave_or_a_site_and_is_nowhere_else_is_told(plan, case):
+    column, said = UNASKED[case]
+    for target in ("y", "q"):
+        lines = plan(panel(column).write_csv(), target, kind="regression")[1]
+        (warning,) = [line for line in lines if " fills all rows " in line or "stands apart" in line]
+        assert warning.startswith(f"warning: {said}") and f"say --missing q={said.split()[0]} (missing:" in warning
+
+
+ASKED = {
+    "0 elsewhere": lambda wave, site, answers, noise: np.where(wave == 1, 0, answers - 1),
+    "visits before": lambda wave, site, answers, noise: wave - 1,
+    "a change from the first": lambda wave, site, answers, noise: np.where(wave == 1, 0, noise.round(1)),
+    "a state of each row": lambda wave, site, answers, noise: np.where(noise > 0, 0, answers),
+    "a height": lambda wave, site, answers, noise: np.where(site == "S3", 0, np.where(site == "S1", 1, 2)),
+    "rain": lambda wave, site, answers, noise: np.where(site == "S3", 0, np.maximum(noise, 0).round(1)),
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_numbers_that_others_have_too_or_that_differ_by_wave_were_asked(plan, case):
+    lines = plan(panel(ASKED[case]).write_csv(), "y")[1]
+    assert not [line for line in lines if " fills all rows " in line or "stands apart" in line]
+
+
+def test_a_dose_of_none_in_one_arm_is_a_dose(plan):
+    frame = panel(lambda wave, site, answers, noise: np.where(site == "S3", 0, answers)).rename({"site": "arm"})
+    assert not [line for line in plan(frame.write_csv(), "y")[1] if " fills all rows " in line]
+
+
 def snow(rows=300, few="M", share=0.4, seed=4):
     """A station's days: a mark in a few cells of its temperatures, and in many of a depth that is 0 else."""
     draws = np.random.default_rng(seed)

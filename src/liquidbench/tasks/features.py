@@ -27,6 +27,14 @@ AMISS = 0.02
 """Rows, as a share of the zeros, up to which a state and the zeros that it explains may differ."""
 FEWEST_TO_SUSPECT = 5
 """Rows of a class, and of all others, below which what tells it perfectly may well do so by chance."""
+FEWEST_UNASKED = 10
+"""Rows of an occasion that have one number by no accident, where others differ within each of theirs."""
+MOST_OCCASIONS = 50
+"""Waves, sites or devices of one column."""
+MOST_ANSWERS = 11
+"""Distinct answers of a scale, as of 0 to 10."""
+FAR_OFF = 5
+"""Times as wide as any gap of amounts next to it that one to a number is, that then is none of them."""
 SAME_QUANTITY = 0.999
 """Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 
@@ -420,6 +428,7 @@ def _suspect_units(draft: Draft) -> None:
 def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
     """Warn of numbers that may mean that there is no value, and return them by column."""
     found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
+    by_column = _suspect_unasked(draft)
     codes = draft.codes()
     for name in dict.fromkeys((*draft.features, draft.target)):
         if not draft.frame[name].dtype.is_numeric():
@@ -429,6 +438,8 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
             continue
         sentinels = columns.sentinels(draft.frame[name], codes)
         for sentinel in sentinels:
+            if sentinel.value in by_column.get(name, ()):
+                continue
             if not columns.is_often_missing(sentinel.value) and _is_of_one_group(draft, name, sentinel.value):
                 continue
             # A class is often -1, or 0 where others begin at 100.
@@ -462,10 +473,75 @@ def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
             f"{value} stands apart from the other values of {some}{beyond}; if it means that there is no "
             f"value, say {way} (missing: in a study)"
         )
-    by_column: dict[str, list[float]] = {}
     for name, sentinel in itertools.chain.from_iterable(found.values()):
         by_column.setdefault(name, []).append(sentinel.value)
     return by_column
+
+
+def _suspect_unasked(draft: Draft) -> dict[str, list[float]]:
+    """Warn of numbers that fill all rows of a wave, a site or the like, and no others, and return them by column."""
+    occasions = [
+        name
+        for name in dict.fromkeys((*filter(words.is_occasion, draft.frame.columns), *draft.key, draft.time))
+        if name is not None and 2 <= draft.frame[name].n_unique() <= MOST_OCCASIONS
+    ]
+    found: dict[tuple[float, str, tuple[Any, ...]], list[tuple[str, columns.Sentinel]]] = {}
+    for name in dict.fromkeys((*draft.features, draft.target)) if occasions else ():
+        column = draft.frame[name].cast(pl.Float64, strict=False) if draft.frame[name].dtype.is_numeric() else None
+        if column is None or (distinct := column.drop_nulls().unique().sort()).len() < 3:
+            continue
+        for value, rest in ((distinct[0], distinct[1:]), (distinct[-1], distinct[:-1])):
+            of = next((of for of in occasions if of != name and (_fills(draft.frame[of], column, value))), None)
+            if of is None or not _is_beside(value, rest):
+                continue
+            # What adds up, or counts since a first visit, is 0 there.
+            within = draft.key and of not in draft.key and not groups.nested(draft.frame, of, draft.key)
+            if len(rest) > MOST_ANSWERS and (within or of == draft.time):
+                continue
+            if value and value in [sentinel.value for sentinel in columns.sentinels(draft.frame[name], draft.codes())]:
+                continue
+            there = (column == value).fill_null(False)
+            which = tuple(
+                label.removesuffix(" 00:00:00") for label in labelled(draft.frame[of].filter(there).unique().sort())
+            )
+            sentinel = columns.Sentinel(value, int(there.sum()), rest[0], rest[-1])
+            found.setdefault((value, of, which), []).append((name, sentinel))
+            break
+    by_column: dict[str, list[float]] = {}
+    for (value, of, which), where in found.items():
+        way = " ".join(columns.option(name, f"{value:.15g}") for name, _ in where)
+        draft.warnings.append(
+            f"{value:.15g} fills all rows in which {of!r} is {listed(which, 4, quote=False)}, and no others, of "
+            f"{_with_ranges(draft, where)}, as where a question was not asked or nothing was measured; if it means "
+            f"that there is no value, say {way} (missing: in a study)"
+        )
+        for name, _ in where:
+            by_column[name] = [value]
+    return by_column
+
+
+def _fills(occasions: pl.Series, column: pl.Series, value: float) -> bool:
+    """Whether a number is that of all rows of some occasions, and of no others, within most of which numbers differ."""
+    each = (
+        pl.DataFrame({"of": occasions, "x": column})
+        .drop_nulls()
+        .group_by("of")
+        .agg(rows=pl.len(), there=(pl.col("x") == value).sum(), distinct=pl.col("x").n_unique())
+    )
+    filled = each.filter(pl.col("there") > 0)
+    others = each.filter(pl.col("there") == 0)
+    if not len(filled) or 2 * len(filled) > len(each) or (filled["there"] < filled["rows"]).any():
+        return False
+    return bool((filled["rows"] >= FEWEST_UNASKED).all()) and float((others["distinct"] > 1).mean()) >= MOSTLY  # pyright: ignore
+
+
+def _is_beside(value: float, rest: pl.Series) -> bool:
+    """Whether a number is beside a scale of answers, or far from amounts."""
+    steps = rest.diff().drop_nulls()
+    if len(rest) <= MOST_ANSWERS:
+        return bool((rest % 1 == 0).all() and (steps == 1).all())
+    near = steps.head(FEWEST_AMOUNTS) if value < rest[0] else steps.tail(FEWEST_AMOUNTS)
+    return max(rest[0] - value, value - rest[-1]) > FAR_OFF * float(near.max())  # pyright: ignore
 
 
 def _with_ranges(draft: Draft, where: Collection[tuple[str, columns.Sentinel]]) -> str:

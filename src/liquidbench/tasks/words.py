@@ -784,6 +784,24 @@ def may_be_household(name: str) -> bool:
     return name.strip().casefold() == "hh"
 
 
+_OCCASIONS = frozenset(
+    "wave welle vague ola round runde occasion survey panel study studie year jahr annee ano visit visite session "
+    "cohort kohorte version edition form site standort center centre zentrum clinic klinik hospital school schule lab labor "
+    "laboratory device geraet instrument sensor logger station plant line machine country land region city ward unit "
+    "department interviewer observer rater operator batch campaign".split()
+)
+
+
+def is_occasion(name: str) -> bool:
+    """Whether a column says where, when or by whom measurements were made, which differ in what was asked or measured.
+
+    Example:
+        >>> is_occasion("survey_wave"), is_occasion("Site"), is_occasion("treatment")
+        (True, True, False)
+    """
+    return bool(_OCCASIONS.intersection(split(name)))
+
+
 def tells_survey(name: str) -> bool:
     """Whether a column's name is that of times at which the same persons are asked again: years, waves or visits."""
     return is_year(name) or counts_samples(name) or is_within(name)
