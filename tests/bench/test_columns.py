@@ -940,6 +940,26 @@ def test_vital_signs_are_0_in_no_state(plan, case):
     assert all(f"{name!r} in {off.sum()} rows" in found[0] for name in names) if told else True
 
 
+SERIES = {
+    "tenfold": ([0.01, 0.1, 1], 10, False),
+    "from 0 on": ([0, 10, 100], 1000, False),
+    "fivefold": ([1, 5, 25, 125], 625, False),
+    "half-logarithmic": ([0.1, 0.3, 1, 3, 10], 30, False),
+    "a mark beside doses": ([0.01, 0.1, 1], 99, True),
+    "a mark beside levels": ([1, 2, 3], 100, True),
+    "none beside answers": ([3, 4, 5], 0, True),
+}
+
+
+@pytest.mark.parametrize("case", SERIES)
+def test_the_last_of_a_series_of_doses_is_no_mark(case):
+    doses, last, told = SERIES[case]
+    found = columns.sentinels(
+        pl.Series("dose", np.random.default_rng(6).permutation([*doses, last] * 60).astype(float))
+    )
+    assert [sentinel.value for sentinel in found] == [last] * told
+
+
 def panel(column, persons=90, waves=4, seed=5, **more):
     """A panel with a column that is made of its waves and of answers from 1 to 5."""
     draws = np.random.default_rng(seed)

@@ -218,7 +218,8 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
     Negative numbers of one figure beside others that have no sign are codes together, where there is a gap between
     them, or where they come more often than the least of the others do.
 
-    What goes on from the others by a step like theirs is one of them, as 95 to 99 are beside 92, 93 and 94.
+    What goes on from the others by a step like theirs is one of them, as 95 to 99 are beside 92, 93 and 94, and so is
+    the next of doses such as 0.01, 0.1 and 1.
 
     Args:
         column: numbers, in the order of their rows.
@@ -348,6 +349,7 @@ def _suspected(
         odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(numbers, usual, value, gap, share)
         none = value == 0 < least and _is_no_amount(numbers, usual, count)
         suspected = several and (odd or none or (value == _NO_ANSWER and _is_scale(usual)))
+        suspected = suspected and not _goes_on(usual, value, count)
     elif value == -1:
         distinct = usual.n_unique()
         lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
@@ -365,6 +367,23 @@ def _suspected(
         others = usual if is_often_missing(value) else numbers.filter(numbers != value)
         suspected = wide or (several and (alone or _is_beyond(numbers, others, value)))
     return Sentinel(value, count, least, most) if suspected else None
+
+
+_ALIKE_STEPS = 1.15
+"""Times as large as the least of them factors between doses are, at most: 1, 3, 10, 30 go up by 3 and by 3.33."""
+_FEWEST_DOSES, _MOST_DOSES = 2, 20
+_AS_OFTEN = 3
+"""Times as often as others, or as seldom, that one of them may come."""
+
+
+def _goes_on(usual: pl.Series, value: float, count: int) -> bool:
+    """Whether a number is the next of a series of doses, each so many times the one before, and as usual."""
+    doses, counts = np.unique(usual.filter(usual > 0).to_numpy(), return_counts=True)
+    if not _FEWEST_DOSES <= len(doses) <= _MOST_DOSES or value < doses[-1]:
+        return False
+    factors = np.append(doses, value)[1:] / doses
+    often = count / float(np.median(counts))
+    return bool(factors.max() <= _ALIKE_STEPS * factors.min() and 1 / _AS_OFTEN <= often <= _AS_OFTEN)
 
 
 def _is_at_an_end(column: pl.Series, recordings: NDArray[np.int64] | None) -> bool:

@@ -786,9 +786,9 @@ def may_be_household(name: str) -> bool:
 
 _OCCASIONS = frozenset(
     "wave welle vague ola round runde occasion survey panel study studie year jahr annee ano visit visite session "
-    "cohort kohorte version edition form site standort center centre zentrum clinic klinik hospital school schule lab labor "
-    "laboratory device geraet instrument sensor logger station plant line machine country land region city ward unit "
-    "department interviewer observer rater operator batch campaign".split()
+    "cohort kohorte version edition form site standort center centre zentrum clinic klinik hospital school schule "
+    "lab labor laboratory device geraet instrument sensor logger station plant line machine country land region city "
+    "ward unit department interviewer observer rater operator batch campaign".split()
 )
 
 
