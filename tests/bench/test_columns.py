@@ -1608,6 +1608,23 @@ def test_a_minus_behind_a_number_is_one(read):
     assert "file: 'c' is written with the minus behind negative numbers ('20.16-')" in made.remarks
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["1-", "2", "3-", "3", "10"], True),
+        ([mark + sign for mark in "12345" for sign in ("+", "", "-")], True),
+        (["2+", "2", "2-", "3", "4"], False),
+        (["15-", "2", "3-", "3"], False),
+        (["1.5-", "2", "3-", "3"], False),
+        (["0", "2-", "3-", "3"], False),
+    ],
+)
+def test_marks_with_a_sign_behind_are_told_from_negative_numbers(plan, cells, told):
+    content = lines(lambda row: f"{row},{cells[row % len(cells)]},{flow(row)},{level(row)}", "t,mark,x,y\n", rows=200)
+    found = [line for line in plan(content, "y")[1] if "for '2-'" in line]
+    assert bool(found) == told and all("'mark' h" in line for line in found)
+
+
 @pytest.mark.parametrize("cells", [["20.16", "-3", "7.5-", "8.1-", "9-"], ["20.5", "2.5k", "3.1k", "7.7k"]])
 def test_the_cell_that_spoils_a_column_is_shown_with_its_line(plan, cells):
     content = lines(lambda row: f"{row},{cells[row % len(cells)]},{level(row)},{flow(row)}", "t,v,x,y\n", rows=200)

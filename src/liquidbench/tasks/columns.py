@@ -745,6 +745,13 @@ class _Typing:
                 self.table.marks[name] = mark
             self.words.pop(name, None)
             self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
+            if numerals.are_marks(self.open[name]):
+                signed = self.open[name].drop_nulls()
+                signed = signed.filter(signed.str.ends_with("-"))
+                self.table.warnings.append(
+                    f"{name!r} has {_count(len(signed), 'cell')} such as {signed[0]!r}, read as negative numbers; if "
+                    "they are marks a little above or below whole ones, write them as numbers, such as 2.3 for '2-'"
+                )
             if unit:
                 self.table.units.setdefault(name, unit)
                 named = words.unit_in(name)[1]
@@ -785,6 +792,11 @@ class _Typing:
             way = f"{option(name, values[0])} makes {'it' if len(values) == 1 else 'the first'} missing"
             if words.drop_nulls().str.contains(_HEXADECIMAL).all():
                 self.table.spoilt[name] = f"holds hexadecimal numbers, as {values[0]!r}; write them as decimal ones"
+            elif numerals.are_marks(self.open.get(name, words)):
+                self.table.spoilt[name] = (
+                    f"holds marks with a plus or a minus behind them, as {values[0]!r}; write them as numbers, such as "
+                    "2.3 for '2-'"
+                )
             elif len(odd) <= 0.5 * there:
                 self.table.spoilt[name] = (
                     f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "

@@ -168,6 +168,13 @@ def are_mixed_codes(column: pl.Series) -> bool:
     return int(lettered.sum()) > 1 and known.filter(~lettered).str.contains(r"^\d{2,}(?:\.\d+)?$").all()
 
 
+def are_marks(column: pl.Series) -> bool:
+    """Whether cells are marks from 1 to 10, some with a plus or a minus behind them, as ``2-`` in a school report."""
+    known = column.drop_nulls()
+    signed = known.str.contains(r"[+-]$")
+    return bool(signed.any()) and not signed.all() and bool(known.str.contains(r"^(?:[1-9]|10)[+-]?$").all())
+
+
 def looks_numeric(column: pl.Series, share: float) -> bool:
     """Whether at least this share of the cells, of which a sample is looked at, are numbers in some form."""
     sample = bare(column.drop_nulls().gather_every(max(len(column) // 1000, 1)))[0]
