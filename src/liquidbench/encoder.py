@@ -24,6 +24,15 @@ _FRAMES = 1024
 """Frames that are read at a time outside of training, when nothing has to be kept for the backward pass."""
 
 
+def draw(layer: nn.Conv1d | nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw initial values for a layer before ReLU; see `ImageEncoder`."""
+    # Twice the usual variance, of which ReLU keeps half.
+    bound = (6 / prod(layer.weight.shape[1:])) ** 0.5
+    layer.weight = within(bound, *layer.weight.shape, generator=generator)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
 class ImageEncoder(nn.Module):
     """Reads images as vectors: three convolutions with ReLU, then a linear layer and tanh.
 
@@ -59,10 +68,7 @@ class ImageEncoder(nn.Module):
         self.convolutions = nn.ModuleList(convolutions)
         self.linear = make(nn.Linear, channels * height * width, OUTPUTS)
         for layer in (*convolutions, self.linear):
-            # Twice the usual variance, of which ReLU keeps half.
-            bound = (6 / prod(layer.weight.shape[1:])) ** 0.5
-            layer.weight = within(bound, *layer.weight.shape, generator=generator)
-            nn.init.zeros_(layer.bias)
+            draw(layer, generator)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames; see the class."""

@@ -21,6 +21,7 @@ class StudyFolder:
         incoming: folder of results that are not consolidated yet, one file per run.
         table: results in one file, for passing them on; optional.
         searches: folder of search journals.
+        encoders: folder of the encoders that all networks of a task, seed and split share.
         predictions: folder of predictions, one file per fit, with its network.
         models: folder of the networks that were kept, see `kept`.
         report: the report.
@@ -45,6 +46,7 @@ class StudyFolder:
         self.incoming = self.root / "incoming"
         self.table = self.root / "results.parquet"
         self.searches = self.root / "searches"
+        self.encoders = self.root / "encoders"
         self.predictions = self.root / "predictions"
         self.models = self.root / "models"
         self.report = self.root / "report.html"
@@ -59,6 +61,10 @@ class StudyFolder:
     def journal(self, search: str) -> Path:
         """The journal of a search, by its id."""
         return self.searches / file_name(f"{search}.journal")
+
+    def encoder(self, made_from: str) -> Path:
+        """A shared encoder, by the digest of what it was made from."""
+        return self.encoders / file_name(f"{made_from}.npz")
 
     def predicted(self, run: str) -> Path:
         """The predictions of a run, by its id."""

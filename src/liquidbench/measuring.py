@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.profiler import ProfilerActivity, profile
 
+from liquidbench.encoder import OUTPUTS
 from liquidbench.energy import EnergyCounters
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows
@@ -54,6 +55,8 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
       no such row where the operating system does not count them.
     - ``parameters``: number of trained parameters. ``deployed_bytes``: size of all parameters and buffers.
 
+    Networks that share an encoder (``training.encoder: shared``) are measured behind it, but for ``deployed_bytes``.
+
     Args:
         run: what to measure, of kind ``"cost"``.
         task: its data; the test split is not built.
@@ -80,7 +83,12 @@ def _measure(run: Run, task: Task, folder: str | os.PathLike[str] | None, device
     model.to(device)
     rows.configured(model, hidden_size)
     about = {"learning_rate": settings.learning_rate, "settings": settings.to_json()}
+    deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     data = Data(task.split("train"), device)
+    if run.training.encoder == "shared":
+        # Networks train on what the encoder has read before. What it read makes no difference to time and memory.
+        model.encoder = None
+        data.values = torch.rand(*data.values.shape[:2], OUTPUTS, device=device)
     batches = shuffled(data, run.training.batch_size, torch.Generator().manual_seed(run.seed))
     full = [batch for batch in batches if len(batch) == len(batches[0])]
 
@@ -117,7 +125,6 @@ def _measure(run: Run, task: Task, folder: str | os.PathLike[str] | None, device
     if others.cores is not None:
         rows.add("other_load", others.cores, **about)
     rows.add("parameters", rows.parameters, **about)
-    deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     rows.add("deployed_bytes", deployed, **about)
     return rows.done()
 

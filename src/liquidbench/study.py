@@ -48,6 +48,12 @@ SELECTIONS: Mapping[str, str] = {
 }
 """What hyperparameters, and the step whose weights are kept, can be chosen by, in words; the first is the default."""
 
+ENCODERS: Mapping[str, str] = {
+    "own": "each network trains an encoder of its own with itself",
+    "shared": "all networks of a seed and split read images through one encoder, trained before and then fixed",
+}
+"""Encoders of images (`Training.encoder`)."""
+
 SEARCHES = tuple(mode if by == "validation" else f"{mode}, {by}" for by in SELECTIONS for mode in MODES)
 """What the column ``search`` of results says of a search: its mode, and what selects if that is not validation."""
 
@@ -151,14 +157,18 @@ class Training:
             `STEPS` for tasks without a number. In a `Run` it is a number.
         objective: what is minimised: a name in `liquidbench.objectives.OBJECTIVES`, whose strength is searched for, or
             ``name=strength``. Several are compared: every model trains with each. In a `Run` it is one.
+        encoder: on tasks with images, a key of `ENCODERS`: whether each network trains an encoder of its own, or all
+            with a seed and split read images through the same one, which is trained before and then fixed.
     """
 
     epochs: int | None = None
     batch_size: int = 64
     steps: int | Mapping[str, int] | None = field(default=None, hash=False)
     objective: str | tuple[str, ...] = objectives.DEFAULT
+    encoder: Literal["own", "shared"] = "own"
 
     def __post_init__(self) -> None:
+        _known("training.encoder", self.encoder, ENCODERS)
         for one in self.objectives:
             objectives.parse(one)
         _distinct("training.objective", self.objectives, "name each once")
@@ -532,6 +542,11 @@ class Study:
         if self.training.epochs is None and not isinstance(self.training.steps, int):
             names = map(task_name, self.tasks)
             _set(self, "training", replace(self.training, steps={name: self.training.on(name).steps for name in names}))
+        if self.training.encoder == "shared" and self.search.selection == "environments":
+            raise ValueError(
+                "training.encoder must be 'own' where search.selection is 'environments'; got 'shared': an encoder that "
+                "has seen all environments leaves none out"
+            )
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
@@ -637,6 +652,8 @@ class Study:
         if self.training.objective == objectives.DEFAULT:
             # Files of versions that had no other objective stay the same.
             del content["training"]["objective"]
+        if self.training.encoder == "own":
+            del content["training"]["encoder"]
         if self.search.selection == "validation":
             del content["search"]["selection"]
         if self.search.learning_rates == LEARNING_RATES:

@@ -174,10 +174,12 @@ def _determined(
     from liquidbench import matching, tasks
     from liquidbench.tasks import environments
     from liquidbench.tasks.task import check
+    from liquidbench.training import encoding
 
     name = task_name(entry)
     on_step(f"loading {name}")
     task = task or tasks.load(entry, data)
+    encoding.check(study.training, task)
     on_step(f"finding the sizes of the networks for {name}")
     for model, equal in product(study.models, study.matching):
         matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from liquidbench import kept, matching, networks, objectives, predictions, search, shifts
+from liquidbench.encoder import ImageEncoder
 from liquidbench.metrics import Measure
 from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
@@ -28,7 +29,8 @@ from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
 from liquidbench.study import Robustness, Run
 from liquidbench.tasks import environments, floors
 from liquidbench.tasks.shifted import shifted
-from liquidbench.tasks.task import Policy, Task
+from liquidbench.tasks.task import Policy, Split, Task
+from liquidbench.training import encoding
 from liquidbench.training.learning import Data, device_of, forked_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
 from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, objective_of, sampler_of
@@ -140,8 +142,9 @@ def _fit(
     leaving_out = run.search.selection == "environments"
     if leaving_out:
         environments.check(task, run.objective)
+    encoding.check(run.training, task)
     rows = Rows(run, task.data_digest)
-    trainer = _TrialTrainer(run, task, on_stage)
+    trainer = _TrialTrainer(run, task, folder, on_stage, on_wait)
     trained: dict[int, _TrialResult] = {}
     until = None
     if run.variant == "author":
@@ -369,7 +372,7 @@ def _search_trials(
     seed, fold = run.tuned
     searching = replace(run, seed=seed, fold=fold)
     # If the run follows another run's search that is not finished, finish it here: the result is the same.
-    searcher = trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), trainer.on_stage)
+    searcher = trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), folder, trainer.on_stage, on_wait)
     sign = 1 if _compared_by(run, task).higher_is_better else -1
     best: dict[int, _TrialResult] = {}
 
@@ -448,22 +451,45 @@ def _form(run: Run, settings: Settings, hidden_size: int) -> dict[str, Any]:
 class _TrialTrainer:
     """Trains the trials of a run; loads the data when the first trial needs them."""
 
-    def __init__(self, run: Run, task: Task, on_stage: Callable[[TrialProgress], None] | None):
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        folder: str | os.PathLike[str] | None,
+        on_stage: Callable[[TrialProgress], None] | None,
+        on_wait: Callable[[str], None] | None,
+    ):
         self.run, self.task, self.on_stage, self.device = run, task, on_stage, device_of(run.device)
+        self._folder, self._on_wait = folder, on_wait
+
+    @cached_property
+    def encoder(self) -> ImageEncoder | None:
+        """The encoder that all networks share; None where each has its own, or there are no images."""
+        if self.run.training.encoder == "own":
+            return None
+
+        def tell(evaluation: Evaluation) -> None:
+            self._tell(0, self.run.search.trials, evaluation)
+
+        return encoding.shared(self.run, self.task, self._folder, tell, self._on_wait).to(self.device)
 
     @cached_property
     def train_data(self) -> Data:
-        return Data(self.task.split("train"), self.device)
+        data = Data(self.task.split("train"), self.device)
+        return data if self.encoder is None else encoding.encoded(data, self.encoder, encoding.COPIES, self.run.seed)
 
     @cached_property
     def validation(self) -> Data:
-        return Data(self.task.split("validation"), self.device)
+        return self._read(self.task.split("validation"))
 
     @cached_property
     def selecting(self) -> Data:
         """What chooses the step: validation, or test for an oracle."""
-        oracle = self.run.search.selection == "oracle"
-        return Data(self.task.split("test"), self.device) if oracle else self.validation
+        return self._read(self.task.split("test")) if self.run.search.selection == "oracle" else self.validation
+
+    def _read(self, split: Split) -> Data:
+        data = Data(split, self.device)
+        return data if self.encoder is None else encoding.encoded(data, self.encoder)
 
     def train(
         self,
@@ -493,6 +519,8 @@ class _TrialTrainer:
             found = trained.validated if chosen_by is self.validation else predict(trained.model, chosen_by)
             trained.best_score, reason = scored_or_why(self.task.main, found)
             compared_by = _compared_by(self.run, self.task)
+            if self.encoder is not None:
+                trained.model.encoder = self.encoder
             if compared_by is not self.task.main and trained.best_score is not None:
                 trained.rolled_out = _rolled_out(self.run, self.task, trained.model, "validation")
                 trained.best_score, reason = trained.rolled_out[compared_by.name]
@@ -565,6 +593,9 @@ class _TrialTrainer:
         """A network trained on some sequences, in a share of the time of a trial."""
         run, steps = self.run, self.run.steps
         model, hidden_size = network(run, self.task, settings)
+        if self.encoder is not None:
+            # What it is trained on is encoded already.
+            model.encoder = None
         trained = _TrialResult(model, hidden_size)
         rungs = iter(RUNGS)
         rung = next(rungs, 0)
