@@ -258,6 +258,10 @@ def main() -> None:
     to.table.write_bytes(results.sealed(frame))
     (to.root / "README.md").write_text(page(study, frame, tasks, found.root))
     found_conditions = any(parted(name)[1] for name in tasks)
+    # Fits that are missing have to read images through the same encoder.
+    shutil.rmtree(to.encoders, ignore_errors=True)
+    if study_file.run_ids(study, tasks) - set(frame["run"]) and found.encoders.is_dir():
+        shutil.copytree(found.encoders, to.encoders, ignore=shutil.ignore_patterns("*.lock"))
     # Another network may be the best now.
     shutil.rmtree(to.models, ignore_errors=True)
     for name, facts in tasks.items():
@@ -265,7 +269,12 @@ def main() -> None:
         if found_conditions:
             break
         winner, run = kept.best_run(frame.filter(task=name), facts.measure.name, facts.higher_is_better)
-        kept.write(kept.of_run(found.root, run), to.root / "models" / name / winner)
+        # A study that goes on from what was kept has no predictions of the fits before, but their best network.
+        before = found.kept(name, winner)
+        made = kept.of_run(found.root, run) if found.predicted(run).exists() else kept.read(before)
+        if made.run != run:
+            raise FileNotFoundError(f"{found.root} has no network of run {run}, the best {winner} on {name}")
+        kept.write(made, to.kept(name, winner))
     if options.study == "demo":
         photograph(to.report, ROOT / "docs/images/report.png")
     print(f"kept in {to.root}")

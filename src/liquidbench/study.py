@@ -544,8 +544,8 @@ class Study:
             _set(self, "training", replace(self.training, steps={name: self.training.on(name).steps for name in names}))
         if self.training.encoder == "shared" and self.search.selection == "environments":
             raise ValueError(
-                "training.encoder must be 'own' where search.selection is 'environments'; got 'shared': an encoder that "
-                "has seen all environments leaves none out"
+                "training.encoder must be 'own' where search.selection is 'environments'; got 'shared', an encoder "
+                "that has seen all environments"
             )
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")

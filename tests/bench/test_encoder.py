@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from liquidbench import matching, networks
+from liquidbench import kept, matching, networks
 from liquidbench.encoder import OUTPUTS, ImageEncoder
 from liquidbench.study import Robustness, Run, Search, Training
+from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.frozen import freeze, thaw
 from liquidbench.tasks.task import Feature, Recording, Source, Task
+from liquidbench.training import encoding
 from liquidbench.training.fit import fit
 from liquidbench.training.learning import Data
 from liquidbench.training.policy import NetworkPolicy
@@ -132,6 +134,86 @@ def test_a_network_learns_from_images_and_a_stored_one_reads_them():
     scores = {(row["metric"], row["split"]): row["value"] for row in rows}
     assert scores["mse", "test"] < 0.3 * scores["trivial", "test"]
     assert thaw(freeze(film)).image == IMAGE
+
+
+def run_of(name: str, **changes) -> Run:
+    run = Run(
+        *("fit", "film", name, "matched", 4, 0, "parameters", 2000),
+        training=Training(steps=150, batch_size=16, encoder="shared"),
+        search=Search(trials=1),
+        tuned=(4, 0),
+        robustness=Robustness(),
+    )
+    return replace(run, **changes)
+
+
+def stored_encoder(folder, run: Run, film: Task) -> dict[str, torch.Tensor]:
+    found = kept.of_run(folder, run.id(film.data_digest))
+    return networks.unpack(found.form, found.weights, film).encoder.state_dict()
+
+
+def test_networks_behind_a_shared_encoder_learn_and_read_images_alike(tmp_path):
+    film, told = task(), []
+    for model in ("GRU", "CfC"):
+        rows = fit(run_of(model), film, tmp_path, on_status=told.append)
+        scores = {(row["metric"], row["split"]): row["value"] for row in rows}
+        assert scores["mse", "test"] < 0.5 * scores["trivial", "test"]
+    # Trained once, for both.
+    assert told == ["training the encoder that all networks of this seed share"]
+    assert len(list((tmp_path / "encoders").glob("*.npz"))) == 1
+    of_gru, of_cfc = (stored_encoder(tmp_path, run_of(model), film) for model in ("GRU", "CfC"))
+    shared = encoding.shared(run_of("LTC"), film, tmp_path).state_dict()
+    assert all(torch.equal(shared[name], one[name]) for one in (of_gru, of_cfc) for name in shared)
+
+
+def test_a_shared_encoder_depends_on_the_seed_and_the_split_and_on_nothing_of_the_model(tmp_path):
+    film, few = task(), Training(steps=10, batch_size=16, encoder="shared")
+    for changes in ({}, {"model": "LTC"}, {"search": Search(trials=9)}, {"parameters": 500}):
+        encoding.shared(run_of("GRU", **{"training": few} | changes), film, tmp_path)
+    assert len(list((tmp_path / "encoders").glob("*.npz"))) == 1
+    alone = encoding.shared(run_of("GRU", training=few), film, None)
+    read = encoding.shared(run_of("GRU", training=few), film, tmp_path)
+    assert all(torch.equal(alone.state_dict()[name], tensor) for name, tensor in read.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in alone.parameters())
+    for changes in ({"seed": 5}, {"fold": 1}, {"training": replace(few, steps=11)}):
+        encoding.shared(run_of("GRU", **{"training": few} | changes), film, tmp_path)
+    assert len(list((tmp_path / "encoders").glob("*.npz"))) == 4
+
+
+def test_a_damaged_encoder_is_moved_aside_and_trained_again(tmp_path):
+    film, run = task(), run_of("GRU", training=Training(steps=10, batch_size=16, encoder="shared"))
+    encoding.shared(run, film, tmp_path)
+    (path,) = (tmp_path / "encoders").glob("*.npz")
+    content = path.read_bytes()
+    for damaged in (content[:-100], content[:500] + bytes([content[500] ^ 1]) + content[501:]):
+        path.write_bytes(damaged)
+        with pytest.warns(KeptFileWarning, match="is damaged.*the encoder is trained again"):
+            encoding.shared(run, film, tmp_path)
+        assert path.read_bytes() == content
+
+
+def test_encoded_sequences_are_those_that_the_network_would_read():
+    film = task()
+    network, data = networks.build("GRU", film, 6, seed=1), Data(film.split("train"))
+    network.eval()
+    read = encoding.encoded(data, network.encoder)
+    changed = encoding.encoded(data, network.encoder, copies=3, seed=2)
+    again = encoding.encoded(data, network.encoder, copies=3, seed=2)
+    assert read.values.shape == (len(data), 6, OUTPUTS) and changed.values.shape == (3 * len(data), 6, OUTPUTS)
+    assert torch.equal(changed.values, again.values)
+    assert not torch.allclose(changed.values[: len(data)], changed.values[len(data) : 2 * len(data)])
+    for name in ("targets", "target_mask", "timespans", "lengths"):
+        assert torch.equal(getattr(changed, name), getattr(data, name).repeat(3, *[1] * (getattr(data, name).ndim - 1)))
+    some = torch.arange(4)
+    whole = network(*data.inputs(some))
+    network.encoder = None
+    assert torch.allclose(network(*read.inputs(some)), whole, atol=1e-5)
+
+
+def test_a_shared_encoder_needs_images():
+    plain = task(image=None, recordings=lambda split: [replace(r, values=r.values[:, :1]) for r in seen(split)])
+    with pytest.raises(ValueError, match="training.encoder must be 'own' on tasks without images; got 'shared'"):
+        fit(run_of("GRU"), plain)
 
 
 @pytest.mark.parametrize(

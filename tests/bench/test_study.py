@@ -218,6 +218,14 @@ class TestErrors:
             ({"training": {"objective": []}}, "training.objective must be a list of names among erm"),
             ({"training": {"objective": ["erm", "erm"]}}, "training.objective must be distinct; 'erm' occurs twice"),
             ({"training": {"objective": {"irm": 3}}}, "training.objective must be one of erm"),
+            (
+                {"training": {"encoder": "share"}},
+                "training.encoder must be one of own, shared; got 'share'",
+            ),
+            (
+                {"training": {"encoder": "shared"}, "search": {"selection": "environments"}},
+                "training.encoder must be 'own' where search.selection is 'environments'; got 'shared'",
+            ),
             ({"training": {"epochs": 0}}, "training.epochs must be a whole number of at least 1; got 0"),
             ({"training": {"epochs": 2.0}}, "training.epochs must be a whole number of at least 1; got 2.0"),
             ({"training": {"epochs": True}}, "training.epochs must be a whole number"),
@@ -535,6 +543,13 @@ class TestRuns:
         other = replace(asked, search=replace(asked.search, selection="environments")).runs()[0]
         assert len({run.search_id("d") for run in (plain.runs()[0], asked.runs()[0], other)}) == 3
 
+    def test_a_shared_encoder_is_written_and_part_of_ids_only_where_there_is_one(self):
+        plain, asked = (Study.parse(MAPPING | {"training": more}) for more in ({}, {"encoder": "shared"}))
+        assert "encoder" not in plain.to_yaml()
+        assert Study.parse(yaml.safe_load(asked.to_yaml())) == asked
+        before, after = plain.runs()[0], asked.runs()[0]
+        assert before.id("d") != after.id("d") and before.search_id("d") != after.search_id("d")
+
     def test_another_range_of_learning_rates_is_written_drawn_and_part_of_ids(self):
         plain, asked = (
             Study.parse(MAPPING | {"search": {"trials": 5, **more}}) for more in ({}, {"learning_rates": [1e-4, 3e-3]})
@@ -678,12 +693,13 @@ class TestId:
         assert left_out == {"device": "cpu", "version": ""}
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
-            later = {Run: {"device", "version"}, Training: {"steps", "objective"}, Robustness: {"shifts"}}
+            later = {Run: {"device", "version"}, Training: {"steps", "objective", "encoder"}, Robustness: {"shifts"}}
             later[Search] = {"selection", "learning_rates"}
             assert left_out == later.get(kind, set()), kind
         assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
         assert Training.__dataclass_fields__["objective"].default == "erm"
+        assert Training.__dataclass_fields__["encoder"].default == "own"
         assert Search.__dataclass_fields__["selection"].default == "validation"
         assert Search.__dataclass_fields__["learning_rates"].default == (0.0003, 0.03)
 

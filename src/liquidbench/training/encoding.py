@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 from collections.abc import Callable
 from copy import copy
 from functools import partial
@@ -30,10 +31,10 @@ from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
 from liquidbench.study import Run, Training
 from liquidbench.system import storage
-from liquidbench.system.storage import DamagedFileError
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, forked_generators
-from liquidbench.training.trainer import Evaluation, Trainer
+from liquidbench.training.trainer import Trainer
 from liquidrnn.synapses import module_of_torch
 
 WINDOW = 16
@@ -98,8 +99,7 @@ def shared(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None,
-    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
-    on_wait: Callable[[str], None] | None = None,
+    on_status: Callable[[str], None] | None = None,
 ) -> ImageEncoder:
     """The encoder of all networks with the run's seed and split: read from the study's folder, or trained now.
 
@@ -109,19 +109,33 @@ def shared(
         run: the run.
         task: its task, of its split; training and validation data are read.
         folder: the study's folder; None to train it in any case.
-        on_evaluation: called after every evaluation on validation.
-        on_wait: called with a description of the other process while that trains the same encoder.
+        on_status: called with what happens: it is trained, or another process is waited for that trains it.
 
     Returns:
         The encoder with fixed weights, in evaluation mode, on the CPU.
     """
+
+    def trained() -> ImageEncoder:
+        if on_status is not None:
+            on_status("training the encoder that all networks of this seed share")
+        return _trained(run, task)
+
     if folder is None:
-        return _fixed(_trained(run, task, on_evaluation))
+        return _fixed(trained())
     path = StudyFolder(folder).encoder(_made_from(run, task))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with storage.file_lock(path.with_suffix(".lock"), on_wait=on_wait):
-        if not path.exists():
-            storage.keep(path, _packed(_trained(run, task, on_evaluation)))
+    with storage.file_lock(path.with_suffix(".lock"), on_wait=on_status):
+        try:
+            return _fixed(_read(path, task))
+        except FileNotFoundError:
+            pass
+        except DamagedFileError as problem:
+            warnings.warn(
+                f"{problem}; it is now {storage.set_aside(path)}, and the encoder is trained again",
+                KeptFileWarning,
+                stacklevel=2,
+            )
+        storage.keep(path, _packed(trained()))
         return _fixed(_read(path, task))
 
 
@@ -135,13 +149,13 @@ def _steps(run: Run) -> int:
     return min(STEPS, run.steps)
 
 
-def _trained(run: Run, task: Task, on_evaluation: Callable[[Evaluation], None]) -> ImageEncoder:
+def window_network(run: Run, task: Task) -> SequenceModel:
+    """Train the encoder's own network: a `WindowEncoder`, and a layer without memory."""
     assert task.image is not None
     device = device_of(run.device)
     generator = torch.Generator().manual_seed(run.seed)
-    images = ImageEncoder(task.image, generator)
+    reader = WindowEncoder(ImageEncoder(task.image, generator), generator)
     layer = lr.FeedForward(_CHANNELS, _UNITS, time="append", batch_first=True, generator=generator)
-    reader = WindowEncoder(images, generator)
     model = SequenceModel(layer, task.outputs, task.per, None, generator, encoder=reader)
     train, validation = (Data(task.split(name), device) for name in ("train", "validation"))
     with forked_generators(device):
@@ -157,8 +171,14 @@ def _trained(run: Run, task: Task, on_evaluation: Callable[[Evaluation], None]) 
             seed=run.seed,
             metric=task.main,
         )
-        trainer.run(on_evaluation=on_evaluation)
-    return images.cpu()
+        trainer.run()
+    return model.eval()
+
+
+def _trained(run: Run, task: Task) -> ImageEncoder:
+    reader = window_network(run, task).encoder
+    assert isinstance(reader, WindowEncoder)
+    return reader.images.cpu()
 
 
 def _fixed(images: ImageEncoder) -> ImageEncoder:
@@ -174,11 +194,8 @@ def _packed(images: ImageEncoder) -> bytes:
 def _read(path: Path, task: Task) -> ImageEncoder:
     assert task.image is not None
     images = ImageEncoder(task.image, torch.Generator())
-    try:
-        with storage.reading(path) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            images.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
-    except DamagedFileError as problem:
-        raise DamagedFileError(f"{problem}. Delete the file; the encoder is then trained again") from problem
+    with storage.reading(path) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        images.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
     return images
 
 

@@ -98,7 +98,7 @@ def fit(
     task: Task,
     folder: str | os.PathLike[str] | None = None,
     on_stage: Callable[[TrialProgress], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
+    on_status: Callable[[str], None] | None = None,
     baselines: Baselines | None = None,
 ) -> list[Row]:
     """Search hyperparameters, train one model on one task with one seed, and score the best trial on test.
@@ -115,7 +115,7 @@ def fit(
         folder: the study's folder, in which the search journal and the predictions are stored. An interrupted run
             continues from the journal. None stores neither.
         on_stage: called after every evaluation on validation.
-        on_wait: called with a description of the other process if the search must wait for one.
+        on_status: called with what else the run does: waits for another process, or trains the shared encoder.
         baselines: what earlier runs on the same tasks measured without a network; what is missing is added.
 
     Returns:
@@ -126,7 +126,7 @@ def fit(
             cannot take effect on them, or the device does not exist.
     """
     with forked_generators(device_of(run.device)):
-        return _fit(run, task, folder, on_stage, on_wait, {} if baselines is None else baselines)
+        return _fit(run, task, folder, on_stage, on_status, {} if baselines is None else baselines)
 
 
 def _fit(
@@ -134,7 +134,7 @@ def _fit(
     task: Task,
     folder: str | os.PathLike[str] | None,
     on_stage: Callable[[TrialProgress], None] | None,
-    on_wait: Callable[[str], None] | None,
+    on_status: Callable[[str], None] | None,
     baselines: Baselines,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
@@ -144,13 +144,13 @@ def _fit(
         environments.check(task, run.objective)
     encoding.check(run.training, task)
     rows = Rows(run, task.data_digest)
-    trainer = _TrialTrainer(run, task, folder, on_stage, on_wait)
+    trainer = _TrialTrainer(run, task, folder, on_stage, on_status)
     trained: dict[int, _TrialResult] = {}
     until = None
     if run.variant == "author":
         number, settings = 0, Settings(networks.published(run.model).learning_rate)
     else:
-        trials, trained = _search_trials(run, task, trainer, folder, on_wait)
+        trials, trained = _search_trials(run, task, trainer, folder, on_status)
         chosen = search.best_trial(trials, _compared_by(run, task).higher_is_better)
         if run.searches:
             for trial in trials:
@@ -366,13 +366,15 @@ def _search_trials(
     task: Task,
     trainer: "_TrialTrainer",
     folder: str | os.PathLike[str] | None,
-    on_wait: Callable[[str], None] | None,
+    on_status: Callable[[str], None] | None,
 ) -> tuple[list[Trial], dict[int, _TrialResult]]:
     """All trials of the run's search, and the result of the best one if it was trained in this call."""
     seed, fold = run.tuned
     searching = replace(run, seed=seed, fold=fold)
     # If the run follows another run's search that is not finished, finish it here: the result is the same.
-    searcher = trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), folder, trainer.on_stage, on_wait)
+    searcher = (
+        trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), folder, trainer.on_stage, on_status)
+    )
     sign = 1 if _compared_by(run, task).higher_is_better else -1
     best: dict[int, _TrialResult] = {}
 
@@ -391,7 +393,7 @@ def _search_trials(
             best[number] = made
         return made.best_score, made.record
 
-    trials = search.run_search(searching, _space(searching, task), score_trial, _journal(run, task, folder), on_wait)
+    trials = search.run_search(searching, _space(searching, task), score_trial, _journal(run, task, folder), on_status)
     return trials, best if run.searches else {}
 
 
@@ -457,21 +459,17 @@ class _TrialTrainer:
         task: Task,
         folder: str | os.PathLike[str] | None,
         on_stage: Callable[[TrialProgress], None] | None,
-        on_wait: Callable[[str], None] | None,
+        on_status: Callable[[str], None] | None,
     ):
         self.run, self.task, self.on_stage, self.device = run, task, on_stage, device_of(run.device)
-        self._folder, self._on_wait = folder, on_wait
+        self._folder, self._on_status = folder, on_status
 
     @cached_property
     def encoder(self) -> ImageEncoder | None:
         """The encoder that all networks share; None where each has its own, or there are no images."""
         if self.run.training.encoder == "own":
             return None
-
-        def tell(evaluation: Evaluation) -> None:
-            self._tell(0, self.run.search.trials, evaluation)
-
-        return encoding.shared(self.run, self.task, self._folder, tell, self._on_wait).to(self.device)
+        return encoding.shared(self.run, self.task, self._folder, self._on_status).to(self.device)
 
     @cached_property
     def train_data(self) -> Data:
