@@ -3,8 +3,8 @@
     python benchmarks/heads.py flight LTC:0.01 CfC:0.003 GRU:0.003 --steps 2000 4000 12000
 
 A row is a network and a number of steps: AdamW with a cosine schedule, batches of 8. It acts in as many rollouts as are
-asked for, of seeds that no study uses. With ``--window`` the first row is the encoder's own network, which looks back over
-16 images. The encoder is kept in ``--folder``.
+asked for, of seeds that no study uses. With ``--window`` the first row is the encoder's own network, which looks back
+over 16 images. The encoder is kept in ``--folder``.
 """
 
 import argparse
