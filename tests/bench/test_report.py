@@ -579,6 +579,15 @@ def test_models_stand_beside_themselves_trained_with_another_objective(tmp_path)
     assert study.families["GRU+vrex=10"] == study.families["GRU"] != study.families["CfC"]
 
 
+def test_one_encoder_for_all_is_told_where_there_is_one(tmp_path):
+    told = "All networks with a seed and split read images through one encoder."
+    for encoder in ("own", "shared"):
+        folder = tmp_path / encoder
+        folder.mkdir()
+        path = made(folder, training={"epochs": 12, "encoder": encoder})
+        assert (told in path.read_text()) == (encoder == "shared")
+
+
 def test_only_failures(tmp_path):
     study = make_study(models=["CfC", "GRU"])
     failing = {(task, model, seed) for task in TASKS for model in study.models for seed in study.seeds}

@@ -891,6 +891,17 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         *(
             [
                 (
+                    "Images",
+                    "All networks with a seed and split read images through one encoder. It was trained before, with a "
+                    "network that is neither liquid nor recurrent, and then fixed.",
+                )
+            ]
+            if training.encoder == "shared"
+            else []
+        ),
+        *(
+            [
+                (
                     "Objectives",
                     f"A model whose name has a “+” was trained with what stands after it ({', '.join(besides)}) in "
                     "place of the mean loss, as another model of its own. Its strength is drawn in the search unless "
