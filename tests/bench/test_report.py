@@ -584,8 +584,8 @@ def test_one_encoder_for_all_is_told_where_there_is_one(tmp_path):
     for encoder in ("own", "shared"):
         folder = tmp_path / encoder
         folder.mkdir()
-        path = made(folder, training={"epochs": 12, "encoder": encoder})
-        assert (told in path.read_text()) == (encoder == "shared")
+        page = made(folder, training={"epochs": 12, "encoder": encoder})
+        assert (told in page) == (encoder == "shared")
 
 
 def test_only_failures(tmp_path):

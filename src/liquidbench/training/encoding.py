@@ -217,7 +217,7 @@ def encoded(data: Data, images: ImageEncoder, copies: int = 0, seed: int = 0) ->
         read.values = _through(images, data)
         return read
     for name, tensor in vars(data).items():
-        if tensor is not None:
+        if name != "values" and tensor is not None:
             setattr(read, name, tensor.repeat(copies, *[1] * (tensor.ndim - 1)))
     with forked_generators(data.device):
         torch.manual_seed(seed)
