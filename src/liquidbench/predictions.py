@@ -145,13 +145,17 @@ def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
 
 
 def sweep(directory: str | os.PathLike[str]) -> None:
-    """Remove temporary files that killed processes left behind; call it only while no other driver is at work.
+    """Remove temporary files that killed processes left behind, of predictions and of shared encoders.
+
+    Call it only while no other driver is at work.
 
     Args:
         directory: the study's folder.
     """
-    for part in StudyFolder(directory).predictions.glob(".*.tmp"):
-        part.unlink(missing_ok=True)
+    files = StudyFolder(directory)
+    for folder in (files.predictions, files.encoders):
+        for part in folder.glob(".*.tmp"):
+            part.unlink(missing_ok=True)
 
 
 def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:

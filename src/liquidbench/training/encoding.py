@@ -103,7 +103,8 @@ def shared(
 ) -> ImageEncoder:
     """The encoder of all networks with the run's seed and split: read from the study's folder, or trained now.
 
-    It does not depend on the run's model, nor on its search.
+    It does not depend on the run's model, nor on its search. Workers that have no access to the study's folder each
+    train it, to the same weights on like machines.
 
     Args:
         run: the run.

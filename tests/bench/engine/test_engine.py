@@ -390,7 +390,7 @@ def test_data_that_are_wrong_are_no_fault_of_the_machine(tmp_path, monkeypatch):
 
 def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):
     made = replace(plan(study(), tmp_path), pending=())
-    left = [tmp_path / folder / ".left.npz.tmp" for folder in ("runs", "incoming", "predictions")]
+    left = [tmp_path / folder / ".left.npz.tmp" for folder in ("runs", "incoming", "encoders", "predictions")]
     for path in left:
         path.parent.mkdir(exist_ok=True)
         path.write_text("half")
@@ -400,6 +400,13 @@ def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):
         assert left[-1].exists()
     execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
     assert not any(path.exists() for path in left)
+
+
+def test_an_encoder_for_all_is_refused_before_training_where_there_are_no_images(tmp_path):
+    with pytest.raises(
+        ValueError, match="training.encoder must be 'own' on tasks without images; got 'shared' on 'occ"
+    ):
+        plan(study(training={"steps": 10, "encoder": "shared"}), tmp_path)
 
 
 def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_path):
