@@ -745,7 +745,7 @@ class _Typing:
                 self.table.marks[name] = mark
             self.words.pop(name, None)
             self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
-            if numerals.are_marks(self.open[name]):
+            if name in self.open and numerals.are_marks(self.open[name]):
                 signed = self.open[name].drop_nulls()
                 signed = signed.filter(signed.str.ends_with("-"))
                 self.table.warnings.append(
