@@ -348,6 +348,24 @@ def test_what_deserves_a_look_is_a_warning(read, case):
     assert found.frame.height == ROWS
 
 
+WORDS = {
+    "a sensor out of order": "ERR,ERR,ERR",
+    "states that come again": "low,off,high\n5,6,7\nlow,on,high",
+    "an event with its date": "2024-03-01,start,pump",
+    "a summary": "mean,12.1,48",
+    "a footer": "exported,by,plant",
+    "a footer, filled up": "Note: mm,,\n5,6,7",
+    "how values were made, below names": "n,level,flow\nSmp,Avg,Tot\n5,6,7",
+    "settings": "operator,Meyer,\nplant,north,",
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_words_among_numbers_are_no_names_of_another_table(read, case):
+    table = lines(lambda row: f"{row},{level(row)},{flow(row)}", "n,level,flow\n")
+    assert ROWS <= read(table + WORDS[case] + "\n").frame.height <= ROWS + 3
+
+
 # What is refused
 
 REFUSED = {
@@ -401,6 +419,25 @@ REFUSED = {
     "a second table": (
         plain() + "\nevent,where\nstart,hall\nstop,hall\n",
         "line 63 has 2 cells, but line 1 has 3 names",
+    ),
+    "statistics under names of their own below": (
+        lines(lambda row: f"{level(row)},{flow(row)}", "level,flow\n") + "mean,max\n" + "12.5,50\n" * 5,
+        "line 62 (mean,max) holds words where the columns above hold numbers, as the names of another table do, with 5 "
+        "rows below. If they are another table, cut the file before that line",
+    ),
+    "a table of places below": (
+        lines(lambda row: f"S{row % 4},{level(row)},{flow(row)}", "site,level,flow\n")
+        + "\nsite,plots,slope\n"
+        + lines(lambda row: f"S{row},{row + 7},1.{row}", rows=4),
+        "line 63 (site,plots,slope) holds words",
+    ),
+    "a narrower table below, filled up": (
+        lines(lambda row: f"{level(row)};{flow(row)};S{row}", "level;flow;site\n") + ";;\ngain;bias;\n1;2,5;\n" * 2,
+        "line 63 (gain;bias;) holds words",
+    ),
+    "what pandas says of columns below": (
+        plain() + "\n,level,flow\ncount,60,60\nmean,12.1,48\nstd,7.3,28\n",
+        "line 63 (,level,flow) holds words",
     ),
     "one column of decimal commas": (
         lines(lambda row: f"{row},5", "level\n"),

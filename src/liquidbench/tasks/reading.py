@@ -35,6 +35,7 @@ MISSING = frozenset(
 
 _SEPARATORS = (",", ";", "\t", "|", "\x01", BLANKS)
 _SAMPLE_LINES = 400
+_ROWS_THAT_TELL = 100
 _SAMPLE_CHARACTERS = 2_000_000
 _MOST_BEFORE_NAMES = 150
 _MOST_BEFORE_WIDE = 10
@@ -48,6 +49,8 @@ _FIGURE = re.compile(
     r"|(?:\d{1,2}|\w{3})[-\s./]+[^\W\d]{3,9}\.?[-\s./,]+\d{2,4}.*",
     re.IGNORECASE,
 )
+_WORD = r"^\W*[^\W\d]"
+"""The beginnings of cells whose first character, but for marks, is a letter."""
 _ALIGNED = re.compile(r'"[^"]*"|\S+')
 """Cells of lines that are aligned by blanks."""
 _RULER = r"^[\s\"|+:=*_~,;-]*(?:--|==|__|~~|\*\*)[\s\"|+:=*_~,;-]*$"
@@ -152,6 +155,8 @@ class _Reading:
         self.kept = np.ones(len(self.lines), dtype=bool)
         self.comments = np.zeros(0, dtype=np.int64)
         self.units_line = 0
+        # Where names come again, and the rows of units below them.
+        self.again = np.zeros(len(self.lines), dtype=bool)
         self.separator = self._take_excels_line()
         self._leave_out_comments()
         sample = self._sample()
@@ -173,6 +178,7 @@ class _Reading:
         self._leave_out_rulers(len(header))
         self._leave_out_repeated_names(header)
         frame, lines = self._cells(header)
+        self._refuse_second_table(frame, lines)
         self._suspect_blocks(lines)
         self._suspect_cut(frame, lines)
         units = {name: unit for name, unit in units.items() if unit and name in frame.columns}
@@ -416,8 +422,11 @@ class _Reading:
         self.kept &= ~again
         units = [place for place in map(self._next_row, np.flatnonzero(again).tolist()) if self._are_units_again(place)]
         self.kept[units] = False
+        times = int(again.sum())
+        self.again = again
+        self.again[units] = True
         self.warnings.append(
-            f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
+            f"the row of names comes again {_number(times, 'time')}, first in line "
             f"{int(again.argmax()) + 1}{', with a row of units below' * bool(units)}; left out, and what follows is "
             "read as going on from what stands above. If it is another recording, add a column that tells them apart "
             "and name it with --group"
@@ -437,6 +446,57 @@ class _Reading:
             if len(cells) == len(names) and 0 < 2 * len(others) < len(names) and words:
                 return number, *others[0]
         return None
+
+    def _refuse_second_table(self, frame: pl.DataFrame, lines: NDArray[np.int64]) -> None:
+        """Refuse rows under names of their own, such as a table of least and greatest values below the data."""
+        figures = _columns_of_figures(frame.head(_ROWS_THAT_TELL).fill_null("").rows(), frame.width)
+        # Most tables have no such row, and are done with here; the first cell of names may be empty.
+        worded = [frame.to_series(place).str.contains(_WORD).fill_null(False) for place in figures[:2]]
+        rows = np.logical_or.reduce([column.to_numpy() for column in worded]) if worded else np.zeros(0, dtype=bool)
+        for row in np.flatnonzero(rows)[:_SAMPLE_LINES].tolist():
+            # Below names that come again, words are units, or say how values were made.
+            below_names = row and self.again[lines[row - 1] : lines[row] - 1].any()
+            if not below_names and self._are_other_names(frame, row, figures, bool(lines[row] - lines[row - 1] > 1)):
+                self._refuse(
+                    f"line {lines[row]} ({_short(self.lines[int(lines[row]) - 1].strip())}) holds words where the "
+                    "columns above hold numbers, as the names of another table do, with "
+                    f"{_number(frame.height - row - 1, 'row')} below. If they are another table, cut the file before "
+                    "that line and save what follows as a file of its own; if not, remove that line"
+                )
+
+    @staticmethod
+    def _are_other_names(frame: pl.DataFrame, row: int, figures: Sequence[int], apart: bool) -> bool:
+        """Whether a row has names for what stands below it.
+
+        These are different words side by side that no other row holds, in two columns of numbers, or in one and below
+        an empty line or beside a name of the first table. What they leave empty, as where a spreadsheet fills rows up
+        to the width of the data, is empty below as well, where numbers stand again.
+
+        Args:
+            frame: the file's cells.
+            row: the row's place.
+            figures: places of the columns of numbers.
+            apart: whether there are lines without cells above it.
+        """
+        cells = [(cell or "").strip() for cell in frame.row(row)]
+        there = [place for place, cell in enumerate(cells) if cell]
+        named = [cells[place].casefold() for place in there]
+        if not 0 < row < frame.height - 1 or len(set(named)) < max(len(there), 2):
+            return False
+        if there[0] > 1 or there[-1] - there[0] >= len(there) or not all(map(_is_name, named)):
+            return False
+        numbers = set(there).intersection(figures)
+        known = {name.strip().casefold() for name in frame.columns}
+        if not numbers or (len(numbers) < 2 and not apart and known.isdisjoint(named)):
+            return False
+        columns = [frame.to_series(place).fill_null("").str.strip_chars() for place in range(frame.width)]
+        alike = np.logical_or.reduce([(columns[place] == cells[place]).to_numpy() for place in there])
+        if frame.filter(alike).unique().height > 1:
+            return False
+        if any((columns[place][row + 1 :] != "").any() for place in range(there[-1] + 1, frame.width)):
+            return False
+        below = frame[row + 1 :].head(_ROWS_THAT_TELL).fill_null("").rows()
+        return not numbers.isdisjoint(_columns_of_figures(below, frame.width))
 
     def _next_row(self, place: int) -> int | None:
         """Place of the next line that is kept, if there is one."""
@@ -1033,6 +1093,11 @@ def _plain_names(cells: Sequence[str]) -> list[str]:
     names[:1] = [re.sub(r"^(?:%|//)\s*", "", name) for name in names[:1]]
     folded = [name.casefold() for name in names]
     return folded if len(set(folded)) == len(set(names)) else names
+
+
+def _is_name(cell: str) -> bool:
+    """Whether a cell may be the name of a column: a word in small letters, and no mark of a missing value."""
+    return cell not in MISSING and re.search(_WORD, cell) is not None and not _FIGURE.fullmatch(cell)
 
 
 def _are_units(cells: Sequence[str]) -> bool:
