@@ -366,6 +366,61 @@ def test_words_among_numbers_are_no_names_of_another_table(read, case):
     assert ROWS <= read(table + WORDS[case] + "\n").frame.height <= ROWS + 3
 
 
+def rated(odd, separator=",", decimal=".", rows=300):
+    """A table of ratings from 1 to 5 beside decimals, with other cells in some rows."""
+    cells = {row: odd[row] if row in odd else str(1 + row * 7 % 5) for row in range(rows)}
+    head = separator.join(["n", "level", "rating"]) + "\n"
+    return lines(
+        lambda row: separator.join([str(row), f"{level(row):.2f}".replace(".", decimal), cells[row]]), head, rows=rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (rated({40: '"5,5"'}), "'rating' holds no number in 1 cell of 300, read as missing: '5,5' in line 42"),
+        (
+            rated({40: '"2,5"', 41: "x"}),
+            "'rating' holds no number in 2 cells of 300, read as missing: '2,5' in line 42, 'x' in line 43",
+        ),
+        (
+            rated({40: "2.5", 90: "3.5"}),
+            "'rating' holds 5 distinct whole numbers, but a fraction in 2 cells of 300, read as missing: '2.5' in line "
+            "42, '3.5' in line 92; --task regression",
+        ),
+        (
+            rated({40: "2,5"}, ";", ","),
+            "'rating' holds 5 distinct whole numbers, but a fraction in 1 cell of 300, read as missing: "
+            "'2,5' in line 42",
+        ),
+        (
+            rated({40: "2.5"}, ";", ","),
+            "'rating' holds 5 distinct whole numbers, but a fraction in 1 cell of 300, read as missing: "
+            "'2.5' in line 42",
+        ),
+    ],
+)
+def test_a_fraction_among_classes_is_missing_and_said(read, content, told):
+    found = read(content, target="rating")
+    assert found.warnings[0].startswith(told) and len(found.warnings) == 1
+    assert not any("'rating'" in remark and "in 1 cell alone" not in remark for remark in found.remarks)
+    assert found.frame["rating"].dtype == pl.Int64 and found.frame["rating"].null_count() == told.count(" in line ")
+
+
+def test_fractions_that_are_no_slips_are_kept(read):
+    halves = rated({row: "2.5" for row in range(0, 60, 10)})
+    counts = rated({40: "2.5", 50: "17", 60: "17"})
+    for content in (halves, counts, rated({40: "2.5"}, rows=60)):
+        found = read(content, target="rating")
+        assert found.frame["rating"].dtype == pl.Float64 and not found.warnings
+    # Nor is anything lost where they are no classes.
+    assert read(rated({40: "2.5"})).frame["rating"][40] == 2.5
+    # Where no other column tells the mark, it is said for those cells alone.
+    found = read(lines(lambda row: f"{row},{row % 5 if row != 7 else chr(34) + '2,5' + chr(34)}", "n,b\n", rows=200))
+    assert "file: 'b' is written with decimal commas in 1 cell alone, such as '2,5'" in found.remarks
+    assert found.frame["b"][7] == 2.5
+
+
 # What is refused
 
 REFUSED = {

@@ -674,6 +674,8 @@ class _Typing:
         self._keep_codes(text, done)
         for name in missing:
             done[name] = self._without(done[name], missing[name])
+        if target in done:
+            done[target] = self._without_fractions(done[target])
         self._tell_missing(missing)
         if more := self.bad[_MOST_TOLD:]:
             self.table.warnings.append(
@@ -714,8 +716,13 @@ class _Typing:
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
                 bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])
-            of_file = numerals.mark_of_file([*marks.values()], points=len(floats) > len(alone))
+            slips = {name for name, (column, _, _) in bare.items() if numerals.has_few_decimals(column)}
+            telling = [found for name, found in marks.items() if name not in slips]
+            pointed = (column for name, column in floats.items() if name not in alone)
+            points = any(not numerals.has_few_decimals(column) for column in pointed)
+            of_file = numerals.mark_of_file(telling, points)
         else:
+            slips = set()
             of_file = "."
         of_file = of_file or self.usual
         pointed = (name for name, numbers in quick.items() if numbers.dtype == pl.Float64)
@@ -723,7 +730,8 @@ class _Typing:
         for name, (column, told, unit) in bare.items():
             try:
                 usual = "." if separator in (",", None) else None
-                mark = decimal or numerals.decimal_mark(name, column, marks[name], of_file, usual)
+                mark = decimal or (of_file if name in slips else None)
+                mark = mark or numerals.decimal_mark(name, column, marks[name], of_file, usual)
             except numerals.Undecided as problem:
                 raise ValueError(
                     f"{problem}, and nothing in the file tells which; say what the decimal mark is with --decimal . or "
@@ -859,11 +867,14 @@ class _Typing:
     def _tell_form(self, name: str, cells: pl.Series, mark: str, told: list[str]) -> None:
         """Say how the numbers of a column are written; `cells` are those that are numbers."""
         self.table.remarks.extend(f"file: {name!r} is written {how}" for how in told)
-        decimals = mark == "," and cells.str.contains(",", literal=True).any()
+        decimals = cells.filter(cells.str.contains(",", literal=True)) if mark == "," else cells.head(0)
         thousands = "," if mark == "." else "."
         grouped = cells.filter(cells.str.contains(thousands, literal=True))
-        if decimals:
-            self.table.remarks.append(f"file: {name!r} is written with decimal commas")
+        if len(decimals):
+            few = f" in {_count(len(decimals), 'cell')} alone, such as {decimals[0]!r}"
+            self.table.remarks.append(
+                f"file: {name!r} is written with decimal commas{few * numerals.has_few_decimals(cells)}"
+            )
         if len(grouped):
             word = {".": "points", ",": "commas"}[thousands]
             shown = numerals.parse(grouped.head(1), mark)[0]
@@ -879,6 +890,29 @@ class _Typing:
                 )
             else:
                 self.table.remarks.append(f"file: {way}")
+
+    def _without_fractions(self, column: pl.Series) -> pl.Series:
+        """The target with a handful of fractions missing, where all else is few whole numbers that come again.
+
+        A 5.5 among ratings would make amounts of all of them.
+        """
+        if not column.dtype.is_float() or not column.is_finite().fill_null(True).all():
+            return column
+        odd = (column % 1 != 0).fill_null(False)
+        count, there = int(odd.sum()), len(column) - column.null_count()
+        if not 0 < count <= min(numerals.FEW_DECIMALS, numerals.FEW_SHARE * there):
+            return column
+        whole = column.filter(~odd).drop_nulls().value_counts()["count"]
+        # Of amounts, the largest come once or twice.
+        if not 1 < len(whole) <= _MOST_CODED or float(whole.min()) < max(_FEWEST_CATEGORIES, count + 1):  # pyright: ignore
+            return column
+        written = self.table.frame[column.name]
+        some = ", ".join(f"{str(written[row]).strip()!r} in {self.table.at(row)}" for row in odd.arg_true())
+        self.table.warnings.append(
+            f"{column.name!r} holds {len(whole)} distinct whole numbers, but a fraction in {_count(count, 'cell')} of "
+            f"{there}, read as missing: {some}; --task regression (kind: in a study) takes all of them as amounts"
+        )
+        return column.set(odd, None).cast(pl.Int64)
 
     def _keep_codes(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
         """Make figures text in columns whose names are those of codes."""

@@ -38,6 +38,9 @@ def _forms(mark: str) -> tuple[str, str, str]:
 
 
 _NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
+_DECIMAL = r"^[+-]?\d+(?:\.(?:\d{1,2}|\d{4,})|,(?:\d{1,2}|\d{4,}))$"
+FEW_DECIMALS, FEW_SHARE = 5, 0.01
+"""Cells, and share of them, up to which decimals among whole numbers are slips rather than what the column holds."""
 _ENOUGH = 20
 _SAMPLE = 20_000
 _MOST_CODES = 50
@@ -341,6 +344,19 @@ def mark_of_file(marks: list[Marks], points: bool) -> str | None:
     point = points or any(found.point or found.own == "." for found in marks)
     comma = any(found.comma or found.own == "," for found in marks)
     return None if point == comma else "." if point else ","
+
+
+def has_few_decimals(column: pl.Series) -> bool:
+    """Whether a handful of cells are decimals and all other numbers are whole, so that these say little of marks.
+
+    Example:
+        >>> has_few_decimals(pl.Series(["5"] * 400 + ["5,5"])), has_few_decimals(pl.Series(["5", "5,5"]))
+        (True, False)
+    """
+    marked = column.drop_nulls()
+    there = len(marked)
+    marked = marked.filter(marked.str.contains("[.,]"))
+    return 0 < len(marked) <= min(FEW_DECIMALS, FEW_SHARE * there) and marked.str.contains(_DECIMAL).all()
 
 
 def has_thousands_alone(column: pl.Series) -> bool:
