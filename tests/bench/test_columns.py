@@ -421,6 +421,34 @@ def test_fractions_that_are_no_slips_are_kept(read):
     assert found.frame["b"][7] == 2.5
 
 
+@pytest.mark.parametrize("first", [4929 * 10**15, 1234567890123456000])
+@pytest.mark.parametrize("step", [1, 10**6 + 1])
+def test_identifiers_too_long_for_a_float_stay_text(read, tmp_path, first, step):
+    cards = [first + 100 + step * (row // 12) for row in range(ROWS)]
+    content = lines(lambda row: f"{cards[row]},{level(row)}", "card,level\n")
+    path = tmp_path / "cards.parquet"
+    pl.DataFrame({"card": cards, "level": [level(row) for row in range(ROWS)]}).write_parquet(path)
+    for found in (read(content), columns.read(path)):
+        assert found.frame["card"].to_list() == [str(card) for card in cards]
+        assert "file: 'card' is read as text, since numbers would not keep" in found.remarks[0]
+
+
+LONG = {
+    "nanoseconds": lambda row: 1709000000000000000 + row // 3 * 100_000_007,
+    "a counter": lambda row: 9007199254740993 + row,
+    "amounts": lambda row: 10**18 + flow(row) * 987654321987 * (row + 1),
+    "round amounts": lambda row: (1 + row % 7) * 10**18,
+    "of several lengths": lambda row: 7 ** (20 + row % 3) + row % 2,
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_long_numbers_that_are_no_identifiers_stay_numbers(read, case):
+    name = "timestamp" if case == "nanoseconds" else "held"
+    found = read(lines(lambda row: f"{LONG[case](row)},{level(row)}", f"{name},level\n"))
+    assert found.frame[name].dtype == pl.Int64 and not found.remarks
+
+
 # What is refused
 
 REFUSED = {

@@ -587,6 +587,8 @@ def _is_odd_one_out(numbers: pl.Series, usual: pl.Series, value: float, gap: flo
 _DASHES = ("-", "--", "\u2013", "\u2014")
 """What accounts and offices of statistics write for 0."""
 _FEWEST_DASHES = 3
+_NANOSECONDS = 6 * 10**17, 22 * 10**17
+"""Nanoseconds from 1970 to 1989 and to 2039."""
 _FEW_GROUPED = 0.25
 """Share of the cells up to which those with a mark between thousands may be slips."""
 _LEAP_TO_THOUSANDS = 5
@@ -672,6 +674,7 @@ class _Typing:
                 )
             done[name] = self._as_words(self.words[name])
         self._keep_codes(text, done)
+        self._keep_digits(text, done)
         for name in missing:
             done[name] = self._without(done[name], missing[name])
         if target in done:
@@ -937,6 +940,30 @@ class _Typing:
                 "codes"
             )
 
+    def _keep_digits(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
+        """Make whole numbers text that are identifiers, such as those of cards, and too long for a float.
+
+        All are as long, and come again, or some are the same as floats. Times in nanoseconds are as long.
+        """
+        for name, numbers in done.items():
+            # Most columns are done with here.
+            if not numbers.dtype.is_integer() or int(numbers.abs().min() or 0) <= 2**53:  # pyright: ignore
+                continue
+            known = numbers.drop_nulls()
+            floats = known.cast(pl.Float64)
+            distinct, kept = known.n_unique(), floats.n_unique()
+            # The largest 64-bit float is beyond all whole numbers of 64 bits.
+            exact = (floats.cast(pl.Int128) == known.cast(pl.Int128)).all()
+            alike = known.cast(pl.String).str.len_bytes().n_unique() == 1
+            if exact or not alike or distinct < 2 or name == self.target or _may_be_times(known):
+                continue
+            if kept == distinct and 2 * distinct > len(known):
+                continue
+            cells = text[name].str.strip_chars() if name in text else numbers.cast(pl.String)
+            done[name] = cells.set(numbers.is_null(), None)
+            lost = f"its {distinct} distinct values apart" if kept < distinct else f"all digits, as of {known[0]!r}"
+            self.table.remarks.append(f"file: {name!r} is read as text, since numbers would not keep {lost}")
+
     def _are_versions(self, text: Mapping[str, pl.Series], numbers: pl.Series) -> bool:
         """Whether all numbers are versions, such as 1.9 and 1.10."""
         if numbers.dtype != pl.Float64 or numbers.name not in text or not words.is_version(numbers.name):
@@ -1050,6 +1077,15 @@ class _Typing:
                 )
         if missing and not found and len(missing) == self.table.frame.width:
             self.table.warnings.append("no cell holds any of the values asked to be missing")
+
+
+def _may_be_times(numbers: pl.Series) -> bool:
+    """Whether whole numbers go up, or are named like times, as those in nanoseconds since 1970 are."""
+    steps = numbers.diff().drop_nulls()
+    rising = (steps > 0).mean()
+    in_order = numbers.is_unique().all() and bool((steps > 0).all())
+    in_range = _NANOSECONDS[0] <= int(numbers.min()) <= int(numbers.max()) <= _NANOSECONDS[1]  # pyright: ignore
+    return words.time_name(numbers.name) is not None or in_order or (in_range and float(rising or 0) >= 0.5)  # pyright: ignore
 
 
 def _mean_missing(column: pl.Series) -> pl.Series:
