@@ -814,6 +814,28 @@ def test_identical_rows_without_a_time_are_kept_and_warned_of(save):
     assert said(lines, "warning").startswith("warning: 100 rows of 500 repeat an earlier row in every column; kept")
 
 
+def test_copies_under_new_numbers_are_warned_of_in_true_words(save):
+    frame = series().drop("when")
+    pasted = pl.concat([frame, frame[:100]]).with_row_index("no", 1)
+    _, lines = guess(save(pasted), "label")
+    assert said(lines, "warning").startswith(
+        "warning: 100 rows of 500 repeat an earlier row in every column but 'no'; kept"
+    )
+
+
+@pytest.mark.parametrize("stars", [5, 200])
+def test_few_answers_that_are_the_same_by_chance_are_no_copies(save, stars):
+    draws = np.random.default_rng(3)
+    columns = {"no": np.arange(1, 701), "stars": draws.integers(1, stars, 700), "answer": draws.integers(1, 4, 700)}
+    frame = pl.DataFrame({"sex": draws.choice(["f", "m"], 700), **columns})
+    _, lines = guess(save(frame), "answer")
+    assert not any("repeat an earlier row" in line for line in lines)
+    # Those that stand in one block again are told all the same.
+    pasted = pl.concat([frame, frame[100:180]]).with_columns(no=np.arange(1, 781))
+    _, lines = guess(save(pasted, "pasted.csv"), "answer")
+    assert any("repeat an earlier row" in line or "are the same as those from" in line for line in lines)
+
+
 def test_few_repeated_times_keep_the_first(save):
     frame = series()
     other = frame[7:8].with_columns(x=pl.lit(9.0))

@@ -43,6 +43,7 @@ class Draft:
         daylight: that a clock goes back an hour, in words; empty where none does.
         counts: columns that go up evenly within what may be recordings, and are not the time.
         together: two columns that would tell recordings apart, before those that only name something were dropped.
+        copies_told: whether a warning says that rows are the same.
         kind, per, classes: of the prediction.
         horizon: rows that it looks ahead; 0 for none, None for as many as it takes until the target is known again.
         features: columns to predict from. `left_out` says why others are none, `sentinels` has the
@@ -84,6 +85,7 @@ class Draft:
         self.presence: dict[str, str] = {}
         self.counts: list[str] = []
         self.together: list[tuple[str, ...]] = []
+        self.copies_told = False
 
     @property
     def date_order(self) -> str | None:

@@ -786,20 +786,37 @@ def _suspect_set_back(
         )
 
 
+_MORE_THAN_DEALT = 4
+"""Square roots of the number of rows that are the same by chance by which more may be."""
+
+
+def _repeat_by_chance(draft: Draft, count: int) -> bool:
+    """Whether about as many rows are the same where targets are dealt out anew, as in a table of few answers."""
+    if not draft.target:
+        return False
+    dealt = draft.frame.with_columns(draft.frame[draft.target].shuffle(seed=0))
+    expected = dealt.height - dealt.n_unique()
+    return count - expected <= max(_MORE_THAN_DEALT * expected**0.5, 0.01 * dealt.height)
+
+
 def _merge_repeated_rows(draft: Draft) -> None:
     identical = ~draft.frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+    # Numbers of rows are no columns any more.
+    counts = [name for name in draft.left_out if name not in draft.frame.columns]
+    which = f"in every column but {listed(counts)}" if counts else "in every column"
     if draft.time is None:
         # Without times, two equal rows may well be two equal measurements.
-        if identical.mean() > 0.01:
+        if identical.mean() > 0.01 and not (counts and _repeat_by_chance(draft, int(identical.sum()))):
+            draft.copies_told = True
             draft.warnings.append(
-                f"{counted(identical.sum(), 'row')} of {len(identical)} repeat an earlier row in every column; "
+                f"{counted(identical.sum(), 'row')} of {len(identical)} repeat an earlier row {which}; "
                 "kept, as no time tells them apart. If they are copies, what is learnt in training is "
                 "asked again in test"
             )
         return
     if identical.any():
         draft.lines.append(
-            f"rows: {counted(identical.sum(), 'row')} dropped that repeat another in every column, the first of "
+            f"rows: {counted(identical.sum(), 'row')} dropped that repeat another {which}, the first of "
             f"them {draft.at(int(identical.argmax()))}"
         )
         draft.keep(~identical)

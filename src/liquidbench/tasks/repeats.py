@@ -91,7 +91,7 @@ def _repeated(meaning: Meaning, codes: NDArray[np.int64]) -> Iterator[str]:
         if (int(codes[stretch.first]), int(codes[stretch.before])) not in same
         # Rows that are the same in every column, in one of a hundred, are warned of already.
         and not (
-            meaning.time is None and codes[stretch.first] == codes[stretch.before] and 100 * stretch.length > len(codes)
+            meaning.copies_told and codes[stretch.first] == codes[stretch.before] and 100 * stretch.length > len(codes)
         )
     ]
     if pasted:
