@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import groups, words
+from liquidbench.tasks import groups, thousands, words
 from liquidbench.tasks.draft import parted
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
@@ -300,6 +300,8 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     keys = {key: groups.codes(meaning.frame, key) for key in levels}
     clocks = _clocks(meaning, codes)
     for column in meaning.amounts():
+        if thousands.of_column(meaning, column) is not None:
+            continue
         name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         # 0 is the same in most units.
         gone = np.isnan(numbers) | (numbers == 0) | np.isin(numbers, meaning.sentinels.get(name, []))

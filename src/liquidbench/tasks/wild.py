@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, thousands
 from liquidbench.tasks.draft import parted
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
@@ -85,6 +85,9 @@ def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         name, numbers = column.name, column.cast(pl.Float64).fill_null(np.nan).to_numpy()
         rows = np.flatnonzero(~np.isnan(numbers) & ~np.isin(numbers, meaning.sentinels.get(name, [])))
         set_apart[name] = _set_apart(numbers)
+        if thousands.of_column(meaning, column) is not None:
+            found.add(name)
+            continue
         # Numbers that are all the same distance off, such as wrapped ones, would be wild ones too.
         for look in (_wrapped, _turned, _wild):
             if len(rows) and (said := look(meaning, numbers[rows], rows, codes[rows])):
