@@ -981,6 +981,36 @@ def test_codes_of_a_survey_hide_one_another_nowhere(codes):
     assert {(suspect.value, suspect.count) for suspect in found} == {(code, 6) for code in codes}
 
 
+def answered(scale, codes, share, shares=None, rows=600, seed=5):
+    """Answers on a scale, and a share of codes."""
+    draws = np.random.default_rng(seed)
+    return np.where(draws.random(rows) < share, draws.choice(codes, rows), draws.choice(scale, rows, p=shares))
+
+
+PERSONS = np.repeat(np.arange(60), 10)
+NO_ANSWER = {
+    "8 and 9, of which one follows itself": (np.append(answered([1, 2, 3, 4], [8], 0.03), [9, 9, 1, 2, 9]), None, 2),
+    "more than the rarest answer": (answered([1, 2, 3, 4, 5], [8, 9], 0.08, [0.03, 0.07, 0.3, 0.4, 0.2]), None, 2),
+    "a third of yes and no": (answered([0, 1], [9], 0.3, [0.8, 0.2]), None, 1),
+    "of each person, 1 or 2": (answered([1, 2], [9], 0.08, rows=60)[PERSONS], PERSONS, 1),
+    "of each person, yes or no": (answered([0, 1], [8, 9], 0.2, rows=60)[PERSONS], PERSONS, 2),
+    "7, 8 and 9 of each person": (answered([1, 2, 3, 4], [7, 8, 9], 0.2, rows=60, seed=0)[PERSONS], PERSONS, 3),
+    "weeks of visits": (np.tile([0, 1, 2, 8], 150), np.repeat(np.arange(150), 4), 0),
+    "modes of a machine": (np.repeat([0, 1, 8, 0, 1, 0], 100), np.repeat(np.arange(3), 200), 0),
+    "counts": (np.random.default_rng(6).geometric(0.5, 600) - 1, None, 0),
+    "two humps": (np.random.default_rng(6).choice([1, 2, 3, 7, 8, 9], 600), None, 0),
+    "sites": (np.repeat([1, 2, 3, 8, 9], 120), PERSONS, 0),
+}
+
+
+@pytest.mark.parametrize("case", NO_ANSWER)
+def test_figures_beyond_a_scale_are_no_answers(case):
+    answers, recordings, codes = NO_ANSWER[case]
+    found = columns.sentinels(pl.Series("q", answers), recordings)
+    assert [sentinel.value for sentinel in found] == [7.0, 8.0, 9.0][3 - codes :]
+    assert all(sentinel.count == (answers == sentinel.value).sum() for sentinel in found)
+
+
 def asked(rows=600, codes=(98, 99), share=0.04, seed=1):
     """A survey: answers of 1 to 5, ages that go on to 96, and a share of codes in both."""
     draws = np.random.default_rng(seed)

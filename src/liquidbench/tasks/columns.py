@@ -213,7 +213,7 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
     - wider than those between the values next to it, where it is such a number or at the end of a machine's range
       (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere;
     - a 9 in several rows beyond a scale of answers, such as 1 to 5; 8 and 9, or 7 to 9, scattered in fewer rows than
-      any answer.
+      any answer, or far beyond the scale. What is the same throughout most recordings is counted by these.
 
     Negative numbers of one figure beside others that have no sign are codes together, where there is a gap between
     them, or where they come more often than the least of the others do.
@@ -226,7 +226,7 @@ def sentinels(column: pl.Series, recordings: NDArray[np.int64] | None = None) ->
         recordings: number of each row's recording; None if all rows are of one.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
-    if codes := _negative_codes(numbers) or _beyond_answers(numbers):
+    if codes := _negative_codes(numbers) or _beyond_answers(column, recordings):
         rest = numbers.filter(~numbers.is_in(codes))
         least, most = float(rest.min()), float(rest.max())  # pyright: ignore[reportArgumentType]
         found = [Sentinel(code, int((numbers == code).sum()), least, most) for code in codes]
@@ -443,6 +443,12 @@ def _is_no_amount(numbers: pl.Series, usual: pl.Series, count: int) -> bool:
 _NO_ANSWER = 9
 """What surveys write for no answer where the answers are numbers of one figure."""
 _MOST_ANSWERS = 6
+_FEWEST_NO_ANSWERS, _FEWEST_PERSONS = 3, 2
+"""Rows without an answer, and persons of whom there is none, that are no accident."""
+_MOSTLY_SAME = 1.5
+"""Times as many stretches of one answer as recordings, up to which it is one of each person."""
+_LEFT_OUT = 6
+"""Rows that numbers between a scale and codes would have, were they as frequent as these, which is no accident."""
 
 
 def _is_scale(usual: pl.Series) -> bool:
@@ -492,18 +498,44 @@ def _negative_codes(numbers: pl.Series) -> list[float]:
     return codes.tolist() if apart or flat or often else []
 
 
-def _beyond_answers(numbers: pl.Series) -> list[float]:
+def _beyond_answers(column: pl.Series, recordings: NDArray[np.int64] | None) -> list[float]:
     """7, 8 and 9, or some of them, where they mean that there is no answer on a scale such as 1 to 5 or 0 and 1."""
-    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    numbers = column.cast(pl.Float64).fill_nan(None)
+    there = numbers.is_not_null().to_numpy()
+    answers = numbers.drop_nulls().to_numpy()
+    values, counts = np.unique(answers, return_counts=True)
     tail = values >= 7 if 7 in values and values[values < 7].max(initial=0) < 6 else values >= 8
     codes, scale = values[tail], values[~tail]
     if not len(codes) or len(scale) < 2 or codes[-1] > 9 or not {8, 9}.intersection(codes) or (values % 1).any():
         return []
-    if scale[0] not in (0, 1) or (np.diff(scale) != 1).any() or codes[0] - scale[-1] < 2:
+    gap = codes[0] - scale[-1]
+    if scale[0] not in (0, 1) or (np.diff(scale) != 1).any() or gap < 2 or words.counts_things(column.name):
         return []
-    rare = counts[tail].sum() >= 3 and counts[tail].max() <= _RARER * counts[~tail].min()
-    scattered = all(_is_scattered(numbers, code) for code in codes)
-    return codes.tolist() if rare and scattered and not words.counts_things(numbers.name) else []
+    if recordings is not None:
+        # What a person was asked once stands in all of their rows.
+        of = recordings[there]
+        begins = np.append(True, (np.diff(answers) != 0) | (np.diff(of) != 0))[: len(answers)]
+        if begins.sum() < _MOSTLY_SAME * (np.count_nonzero(np.diff(of)) + 1):
+            answers = answers[begins]
+            counts = np.array([np.count_nonzero(answers == value) for value in values])
+    of_codes, of_answers = counts[tail], counts[~tail]
+    several = of_codes.sum() >= (_FEWEST_NO_ANSWERS if len(answers) == there.sum() else _FEWEST_PERSONS)
+    rare = of_codes.max() <= _RARER * of_answers.min()
+    # Counts would come between as well, about as often as they do beyond; visits after so many weeks come all as often.
+    far = of_codes.mean() * (gap - 1) >= _LEFT_OUT and of_codes.max() <= _RARER * of_answers.max()
+    far = far and not words.is_occasion(column.name)
+    return codes.tolist() if several and (rare or far) and _come_by_chance(answers, codes) else []
+
+
+def _come_by_chance(answers: NDArray[np.float64], codes: NDArray[np.float64]) -> bool:
+    """Whether each of some codes, few of which may be there, follows itself about as often as by chance."""
+    for code in codes:
+        there = answers == code
+        count, again = int(there.sum()), int((there[1:] & there[:-1]).sum())
+        expected = count**2 / len(answers)
+        if again > expected + max(0.1 * count, 3 * expected**0.5) + 1:
+            return False
+    return True
 
 
 _FEWEST_AMOUNTS = 12
