@@ -408,3 +408,46 @@ def test_an_hour_more_is_told_only_where_spans_hardly_vary(warnings, apart, told
     first = np.datetime64("2023-03-21T00:00:00") + np.cumsum(spans).astype("timedelta64[s]")
     frame = beside_noise({"when": [str(one).replace("T", " ") for one in first]})
     assert any("an hour ahead" in line for line in warnings(frame)) == told
+
+
+OTHERS = {name: 20 for name in ("A411", "A412", "A413", "A414", "A415", "A416")}
+NAMES = {name: 20 for name in ("Anna", "Ben", "Carl", "Dora", "Noah")}
+NUMBERS = {str(number): 20 for number in range(411, 420)}
+NOBODIES = {
+    "a word": (OTHERS | {"unknown": 12}, ["unknown"]),
+    "two words": (OTHERS | {"not tagged": 12, "keine Angabe": 9}, ["not tagged", "keine Angabe"]),
+    "a dash": (OTHERS | {"-": 5}, ["-"]),
+    "a word that says something else, in many rows": (OTHERS | {"pooled": 60}, ["pooled"]),
+    "a number among names": (NAMES | {"999": 20}, ["999"]),
+    "others among names": (NAMES | {"other": 20}, ["other"]),
+    "0": (NUMBERS | {"0": 9}, ["0"]),
+    "-1": ({str(number): 20 for number in range(9)} | {"-1": 3}, ["-1"]),
+    "9999": (NUMBERS | {"9999": 9}, ["9999"]),
+    "0 beside 1, in many rows": ({str(number): 20 for number in range(1, 20)} | {"0": 50}, ["0"]),
+    "numbers from 0 on": ({str(number): 20 for number in range(20)}, []),
+    "numbers on to 100": ({str(number): 20 for number in range(90, 101)}, []),
+    "from 0, with gaps": ({number: 20 for number in "02356"}, []),
+    "on both sides of 0": ({str(number): 20 for number in range(-3, 4)}, []),
+    "names of horses": ({name: 20 for name in ("No Limit", "Sin City", "Other Side", "Blue")}, []),
+    "a plot of reference": (OTHERS | {"Ref": 20}, []),
+    "degrees": ({name: 20 for name in ("-", "+", "++", "+++")}, []),
+    "one that stayed longer": (NUMBERS | {"427": 90}, []),
+}
+
+
+@pytest.mark.parametrize("case", NOBODIES)
+def test_groups_that_stand_for_nobody(case):
+    rows, found = NOBODIES[case]
+    assert groups.nobodies(rows) == found
+
+
+@pytest.mark.parametrize(("nobody", "asked"), [("unknown", {}), (0, {"group": ["ring_id"]})])
+def test_rows_of_nobody_that_count_as_a_group_are_warned_of(plan, nobody, asked):
+    names = [411 + place if nobody == 0 else f"BX{411 + place}" for place in range(12)]
+    rings = np.repeat([*names, nobody], [*[20] * 12, 45])
+    days = np.concatenate([np.arange(20)] * 12 + [np.arange(45)])
+    mapping, warnings = plan({"ring_id": rings, "day": days}, **asked)
+    assert mapping["group"] == "ring_id"
+    (line,) = [line for line in warnings if "as one 'ring_id' like others" in line]
+    assert f"{nobody!r} in 45 rows of 'ring_id'" in line and "no other 'ring_id' has more than 20 rows" in line
+    assert line.endswith(f"table = table[table['ring_id'] != {nobody!r}]")

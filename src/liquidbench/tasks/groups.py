@@ -9,6 +9,7 @@ import itertools
 import re
 import shlex
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -1178,3 +1179,61 @@ def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
 def _are_amounts(column: pl.Series) -> bool:
     """Whether a target's values are numbers that are no classes."""
     return column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
+
+
+def nobodies(rows: Mapping[str, int]) -> list[str]:
+    """Those of the names of groups that seem to stand for all that have none: ``unknown``, or 9999 as a number.
+
+    Other words among numbers, and numbers that go on from others, do if they have far more rows than any other.
+
+    Args:
+        rows: how many rows each name has.
+
+    Example:
+        >>> nobodies({"A411": 20, "A412": 18, "A413": 20, "not tagged": 31})
+        ['not tagged']
+        >>> nobodies({"411": 20, "412": 18, "413": 20, "0": 12})
+        ['0']
+    """
+    if len(rows) <= FEWEST:
+        return []
+    numbers = {name: int(name) for name in rows if _NUMBER.fullmatch(name)}
+    words_alone = [name for name in rows if not any(map(str.isdigit, name))]
+    *_, second, most = sorted(rows.values())
+    many = [name for name, count in rows.items() if count == most >= 2 * second]
+    found = [name for name, count in rows.items() if count >= _FEW_OF_NOBODY and words.names_nobody(name)]
+    marks = [name for name in numbers if _NO_NUMBER.fullmatch(name) and rows[name] >= _FEW_OF_NOBODY]
+    # Places on either side of a middle have signs.
+    if sum(number < 0 for number in numbers.values()) > 1:
+        marks = [name for name in marks if numbers[name] > 0]
+    if any(name.strip("+") == "" for name in rows):
+        found = [name for name in found if name.strip("-")]
+    if len(numbers) >= len(rows) - _MOST_NOBODIES:
+        given = sorted(number for name, number in numbers.items() if name not in marks)
+        found += [name for name in marks if name in many or _is_not_given(numbers[name], given)]
+    elif len(words_alone) == len(rows) - len(numbers) and len(numbers) == 1:
+        found += marks
+    if len(words_alone) == 1 and len(rows) > _FEWEST_NUMBERED:
+        found += [name for name in words_alone if name in many]
+    found = list(dict.fromkeys(found))
+    return found if len(found) <= min(_MOST_NOBODIES, len(rows) - 2) else []
+
+
+def _is_not_given(mark: int, given: list[int]) -> bool:
+    """Whether a number, such as 0, -1 or 9999, is far from those that were given to groups, in order."""
+    if len(given) < FEWEST or given[0] < mark < given[-1]:
+        return False
+    away = given[0] - mark if mark < given[0] else mark - given[-1]
+    widest = max(after - before for before, after in itertools.pairwise(given))
+    return mark < 0 <= given[0] or (away > widest and away >= _FAR_FROM_NUMBERS)
+
+
+_NUMBER = re.compile(r"-?\d{1,15}")
+_NO_NUMBER = re.compile(r"-\d+|0+|9{2,}8?|8{3,}|7{3,}")
+_FEW_OF_NOBODY = 2
+_MOST_NOBODIES = 3
+"""Names of one column that stand for nobody."""
+_FEWEST_NUMBERED = 5
+"""Names with numbers among which a word is odd."""
+_FAR_FROM_NUMBERS = 10
+"""From a number to those that were given, at least: who was left out makes small gaps."""

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, compound_names, dates, groups, hidden_groups, summaries, time_columns, words
-from liquidbench.tasks.draft import FORECASTS, Draft, filled_where_it_changes
+from liquidbench.tasks.draft import FORECASTS, Draft, filled_where_it_changes, labelled
 from liquidbench.wording import columns_named, counted, listed
 
 _SEEN_IN = 4 * 3600.0
@@ -44,6 +44,7 @@ def choose(draft: Draft) -> None:
             draft.together = _proposed(draft, draft.frame, finer)
         _suspect_interleaved(draft, hidden_groups.interleaved(draft.frame, draft.target, draft.time, draft.key))
         _suspect_totals(draft)
+        _suspect_nobody(draft)
         _suspect_same_person(draft)
     else:
         _suspect_one_row_each(draft)
@@ -155,6 +156,23 @@ def _suspect_parted(draft: Draft) -> None:
             f"the split is by {draft.group!r}, of which each {name!r} has several, so that the same {name!r} is in "
             f"training and in test; {way}"
         )
+
+
+def _suspect_nobody(draft: Draft) -> None:
+    """Warn of words and numbers among those of subjects that stand for nobody, as their rows then count as one's."""
+    for name in draft.key:
+        column = draft.frame[name]
+        of = column.drop_nulls().alias("value").value_counts(sort=True)
+        rows = dict(zip(labelled(of["value"]), of["count"], strict=True))
+        for value in groups.nobodies(rows):
+            most = max(count for other, count in rows.items() if other != value)
+            many = f", while no other {name!r} has more than {counted(most, 'row')}" * (rows[value] >= 2 * most)
+            written = repr(value) if column.dtype == pl.String else value
+            draft.warnings.append(
+                f"{written} in {counted(rows[value], 'row')} of {name!r} counts as one {name!r} like others{many}; if "
+                "it stands for those whom nobody knows, these are no series: remove these rows first, in pandas: "
+                f"table = table[table[{name!r}] != {written}]"
+            )
 
 
 def _suspect_told_by_treatment(draft: Draft) -> None:

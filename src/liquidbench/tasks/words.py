@@ -1319,3 +1319,25 @@ def flags_split(name: str) -> bool:
         (True, True, False)
     """
     return bool(_FLAGS_OF_SPLIT.fullmatch("_".join(split(name))))
+
+
+_NO_NAME = re.compile(
+    r"[-.?*/]+|n[./]?a\.?|nil|none|null|nobody|no ?one|niemand|keine[rs]?|missing|unk|unkn|unknown|unbekannt|inconnue?|"
+    r"desconocid[oa]|sconosciut[oa]|onbekend|okänd|ukendt|неизвестно|不明|未知|tbd|anon|anonym|anonymous|"
+    r"others?|andere|sonstige|autres?|otr[oa]s?|altr[oi]|misc|miscellaneous|various|mixed|several|multiple|divers|diverse|"
+    r"un(?:tagged|marked|ringed|banded|named|labell?ed|identified|assigned|specified|sexed|registered|numbered)|"
+    r"unberingt|unmarkiert|"
+    r"(?:not|ohne|keine?n?|unknown|unidentified|unbekannte[rs]?)[ _-][^\W\d]+|"
+    r"(?:no|non|without|sans|sin|senza)[ _-](?:id|tag|ring|band|collar|chip|mark|name|nom|nombre|number|code|label)",
+    re.IGNORECASE,
+)
+
+
+def names_nobody(value: str) -> bool:
+    """Whether a value among names or numbers of subjects stands for those who have none, or whom nobody knows.
+
+    Example:
+        >>> [names_nobody(value) for value in ("unknown", "not tagged", "keine Angabe", "-", "other", "Ottilie", "U1")]
+        [True, True, True, True, True, False, False]
+    """
+    return bool(_NO_NAME.fullmatch(value.strip()))
