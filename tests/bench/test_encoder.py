@@ -185,7 +185,10 @@ def test_a_damaged_encoder_is_moved_aside_and_trained_again(tmp_path):
     encoding.shared(run, film, tmp_path)
     (path,) = (tmp_path / "encoders").glob("*.npz")
     content = path.read_bytes()
-    for damaged in (content[:-100], content[:500] + bytes([content[500] ^ 1]) + content[501:]):
+    encoding.shared(replace(run, seed=5), film, tmp_path / "another")
+    (other,) = (tmp_path / "another" / "encoders").glob("*.npz")
+    flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
+    for damaged in (b"", content[:-100], flipped, other.read_bytes()):
         path.write_bytes(damaged)
         with pytest.warns(KeptFileWarning, match="is damaged.*the encoder is trained again"):
             encoding.shared(run, film, tmp_path)

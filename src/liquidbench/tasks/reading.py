@@ -422,15 +422,14 @@ class _Reading:
         self.kept &= ~again
         units = [place for place in map(self._next_row, np.flatnonzero(again).tolist()) if self._are_units_again(place)]
         self.kept[units] = False
-        times = int(again.sum())
-        self.again = again
-        self.again[units] = True
         self.warnings.append(
-            f"the row of names comes again {_number(times, 'time')}, first in line "
+            f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
             f"{int(again.argmax()) + 1}{', with a row of units below' * bool(units)}; left out, and what follows is "
             "read as going on from what stands above. If it is another recording, add a column that tells them apart "
             "and name it with --group"
         )
+        self.again = again
+        self.again[units] = True
 
     def _renamed(self, header: Sequence[str], again: NDArray[np.bool_]) -> tuple[int, str, str] | None:
         """The first line with most of the names and a word for each of the others, and the first two that differ."""

@@ -136,8 +136,9 @@ def shared(
                 KeptFileWarning,
                 stacklevel=2,
             )
-        storage.keep(path, _packed(trained()))
-        return _fixed(_read(path, task))
+        images = trained()
+        storage.keep(path, _packed(images, path.stem))
+        return _fixed(images)
 
 
 def _made_from(run: Run, task: Task) -> str:
@@ -186,16 +187,17 @@ def _fixed(images: ImageEncoder) -> ImageEncoder:
     return images.requires_grad_(False).eval()
 
 
-def _packed(images: ImageEncoder) -> bytes:
+def _packed(images: ImageEncoder, of: str) -> bytes:
     archive = io.BytesIO()
     np.savez(archive, **{name: tensor.numpy() for name, tensor in images.state_dict().items()})
-    return storage.sealed_zip(archive)
+    return storage.sealed_zip(archive, of)
 
 
 def _read(path: Path, task: Task) -> ImageEncoder:
     assert task.image is not None
     images = ImageEncoder(task.image, torch.Generator())
     with storage.reading(path) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        storage.check_owner(content, path.stem, path)
         images.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
     return images
 
